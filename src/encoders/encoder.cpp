@@ -1,0 +1,10 @@
+#include "encoders/encoder.h"
+
+namespace tessera {
+
+Registry<Encoder>& encoders() {
+  static Registry<Encoder> registry("encoder");
+  return registry;
+}
+
+}  // namespace tessera

@@ -1,0 +1,18 @@
+#pragma once
+#include "core/registry.h"
+#include "core/tokens.h"
+#include "layers/module.h"
+
+namespace tessera {
+
+/// A signal to tokens: pixels B x C x H x W in, features B x L x width() out.
+class Encoder : public Module {
+ public:
+  virtual Tokens forward(const Tensor& pixels) = 0;
+  virtual int64_t width() const = 0;
+};
+
+/// The encoders by the "kind" of a recipe.
+Registry<Encoder>& encoders();
+
+}  // namespace tessera

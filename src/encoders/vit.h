@@ -1,0 +1,58 @@
+#pragma once
+#include "encoders/encoder.h"
+#include "layers/block.h"
+#include "layers/linear.h"
+
+namespace tessera {
+
+/// Vision Transformer (Dosovitskiy et al., 2020) with the variations of DeiT (Touvron et al., 2020), CLIP, SigLIP and timm.
+struct VitOptions {
+  std::vector<int64_t> image = {224, 224};  ///< height, width that the positions are learned for
+  std::vector<int64_t> patch = {16, 16};
+  int64_t channels = 3, dim = 768, depth = 12, heads = 12, ffn = 3072;
+  std::string activation = "gelu";
+  double eps = 1e-6;
+  bool qkv_bias = true, qk_norm = false;
+  bool patch_bias = true;
+  int64_t prefix = 1;                ///< learned tokens before the patches: class token, then distillation token or registers
+  bool prefix_positions = true;      ///< the prefix has rows in the position table (timm: not no_embed_class)
+  bool fixed_positions = false;      ///< sine-cosine positions without gradient (masked autoencoders)
+  bool antialias_positions = false;  ///< when resampled to a smaller grid
+  bool pre_norm = false;             ///< norm between embedding and blocks (CLIP)
+  bool final_norm = true;
+  double layer_scale = 0, drop_path = 0, dropout = 0;
+};
+
+class Vit : public Encoder {
+ public:
+  explicit Vit(const VitOptions& options);
+
+  Tokens forward(const Tensor& pixels) override;
+  int64_t width() const override { return options_.dim; }
+
+  /// Patch embedding, positions and prefix: B x C x H x W -> B x (prefix + h*w) x D. Pixels beyond the last whole patch
+  /// are left out.
+  Tokens embed(const Tensor& pixels);
+  /// The patches alone, with their positions, B x h*w x D: for methods that drop some before the blocks.
+  Tokens embed_patches(const Tensor& pixels);
+  /// Puts the prefix with its positions before the tokens.
+  Tokens prepend_prefix(const Tokens& patches);
+  /// The blocks and the norm.
+  Tokens encode(Tokens tokens);
+
+  const VitOptions& options() const { return options_; }
+
+ private:
+  VitOptions options_;
+  Grid trained_;  // the grid of the position table
+  std::shared_ptr<Convolution> patch_;
+  Tensor prefix_;     // 1 x prefix x D
+  Tensor positions_;  // 1 x (prefix +) h*w x D
+  std::shared_ptr<Norm> pre_norm_, norm_;
+  std::shared_ptr<ModuleList<Block>> blocks_;
+};
+
+/// `depth` pre-norm blocks of attention and MLP with linearly rising drop path.
+std::shared_ptr<ModuleList<Block>> vit_blocks(const VitOptions& options);
+
+}  // namespace tessera

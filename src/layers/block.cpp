@@ -1,0 +1,44 @@
+#include "layers/block.h"
+
+namespace tessera {
+
+Block::Block(const BlockOptions& options, std::shared_ptr<Mixer> mixer, std::shared_ptr<FeedForward> ffn)
+    : options_(options) {
+  const auto& o = options_;
+  norm1_ = add<Norm>("norm1", o.dim, o.eps, o.norm);
+  mixer_ = register_module("attention", std::move(mixer));
+  norm2_ = add<Norm>("norm2", o.dim, o.eps, o.norm);
+  ffn_ = register_module("ffn", std::move(ffn));
+  if (o.layer_scale > 0) {
+    scale1_ = register_parameter("scale1", torch::full({o.dim}, o.layer_scale));
+    scale2_ = register_parameter("scale2", torch::full({o.dim}, o.layer_scale));
+  }
+}
+
+Tokens Block::forward(const Tokens& tokens) {
+  Tensor x = tokens.x;
+  if (options_.post_norm) {
+    x = norm1_->forward(x + branch(mixer_->forward(tokens), scale1_));
+    x = norm2_->forward(x + branch(ffn_->forward(x), scale2_));
+  } else {
+    x = x + branch(mixer_->forward(tokens.with(norm1_->forward(x))), scale1_);
+    x = x + branch(ffn_->forward(norm2_->forward(x)), scale2_);
+  }
+  return tokens.with(tap(*this, x));
+}
+
+Tensor Block::branch(const Tensor& y, const Tensor& scale) {
+  Tensor result = scale.defined() ? y * scale : y;
+  if (options_.dropout > 0) result = torch::dropout(result, options_.dropout, is_training());
+  return drop_path(result, options_.drop_path, is_training());
+}
+
+Tensor drop_path(const Tensor& x, double probability, bool training) {
+  if (!training || probability <= 0) return x;
+  std::vector<int64_t> shape(static_cast<size_t>(x.dim()), 1);
+  shape[0] = x.size(0);
+  const Tensor kept = torch::empty(shape, x.options()).bernoulli_(1 - probability);
+  return x * kept / (1 - probability);
+}
+
+}  // namespace tessera

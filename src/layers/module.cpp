@@ -1,0 +1,17 @@
+#include "layers/module.h"
+
+#include <cmath>
+
+namespace tessera {
+
+Tensor Module::weight(const std::string& name, at::IntArrayRef shape, double deviation) {
+  Tensor value = torch::zeros(shape);
+  if (deviation > 0) {
+    // The inverse distribution function of a cut normal one, so that a value is one draw and never rejected.
+    const double cut = std::erf(2 / std::sqrt(2.0));
+    value = torch::empty(shape).uniform_(-cut, cut).erfinv_().mul_(deviation * std::sqrt(2.0));
+  }
+  return register_parameter(name, value);
+}
+
+}  // namespace tessera

@@ -1,0 +1,64 @@
+#include "layers/pool.h"
+
+namespace tessera {
+
+TESSERA_OPTIONS(AttentionPoolOptions, dim, heads, ffn, activation, eps)
+
+namespace {
+
+class FirstPool : public Pool {
+ public:
+  Tensor forward(const Tokens& tokens) override { return tap(*this, tokens.x.select(1, 0)); }
+};
+
+class LastPool : public Pool {
+ public:
+  Tensor forward(const Tokens& tokens) override { return tap(*this, tokens.x.select(1, tokens.x.size(1) - 1)); }
+};
+
+class MeanPool : public Pool {
+ public:
+  Tensor forward(const Tokens& tokens) override {
+    const Tensor x = tokens.body();
+    if (!tokens.mask.defined()) return tap(*this, x.mean(1));
+    const Tensor real = tokens.mask.narrow(1, tokens.prefix, x.size(1)).to(x.scalar_type()).unsqueeze(-1);
+    return tap(*this, (x * real).sum(1) / real.sum(1).clamp_min(1));
+  }
+};
+
+}  // namespace
+
+std::shared_ptr<Pool> make_pool(const Json& options, const std::string& where) {
+  const std::string kind = options.value("kind", "");
+  check_choice(kind, {"first", "last", "mean", "attention"}, where + ".kind");
+  if (kind == "first") return std::make_shared<FirstPool>();
+  if (kind == "last") return std::make_shared<LastPool>();
+  if (kind == "mean") return std::make_shared<MeanPool>();
+  Json rest = options;
+  rest.erase("kind");
+  return std::make_shared<AttentionPool>(read_options<AttentionPoolOptions>(rest, where));
+}
+
+AttentionPool::AttentionPool(const AttentionPoolOptions& options) : options_(options) {
+  const auto& o = options_;
+  probe_ = weight("probe", {1, 1, o.dim});
+  qkv_ = add<Linear>("qkv", o.dim, 3 * o.dim);
+  proj_ = add<Linear>("proj", o.dim, o.dim);
+  norm_ = add<Norm>("norm", o.dim, o.eps);
+  ffn_ = add<Mlp>("ffn", o.dim, o.ffn, o.activation);
+}
+
+Tensor AttentionPool::forward(const Tokens& tokens) {
+  const int64_t batch = tokens.x.size(0), dim = options_.dim, heads = options_.heads, head_dim = dim / heads;
+  const auto split = [&](const Tensor& x) { return x.view({x.size(0), x.size(1), heads, head_dim}).transpose(1, 2); };
+  // The query comes from the probe and keys and values from the tokens, so the fused weight is used in two parts.
+  const Tensor q = torch::linear(probe_, qkv_->weight.narrow(0, 0, dim), qkv_->bias.narrow(0, 0, dim));
+  const Tensor kv = torch::linear(tokens.x, qkv_->weight.narrow(0, dim, 2 * dim), qkv_->bias.narrow(0, dim, 2 * dim));
+  const Tensor bias = attention_bias(tokens.mask, false, tokens.x.size(1), kv.options());
+  const Tensor mixed = attend(*this, split(q).expand({batch, -1, -1, -1}), split(kv.narrow(2, 0, dim)),
+                              split(kv.narrow(2, dim, dim)), bias);               // B x heads x 1 x d
+  const Tensor x = proj_->forward(mixed.transpose(1, 2).reshape({batch, 1, dim}));  // B x 1 x D
+  return tap(*this, (x + ffn_->forward(norm_->forward(x))).select(1, 0));
+}
+
+}  // namespace tessera

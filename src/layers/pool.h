@@ -1,0 +1,39 @@
+#pragma once
+#include "core/registry.h"
+#include "core/tokens.h"
+#include "layers/attention.h"
+#include "layers/feed_forward.h"
+
+namespace tessera {
+
+/// Tokens to one vector per sample.
+class Pool : public Module {
+ public:
+  virtual Tensor forward(const Tokens& tokens) = 0;  // B x L x D -> B x D
+};
+
+/// By "kind": "first" (the first token), "mean" (mean of the real tokens that are neither prefix nor suffix), "last" (the
+/// last position), "attention" (SigLIP's pooling head). The pools of text, which look at the ids, are in language/.
+std::shared_ptr<Pool> make_pool(const Json& options, const std::string& where);
+
+struct AttentionPoolOptions {
+  int64_t dim = 768, heads = 12, ffn = 3072;
+  std::string activation = "gelu";
+  double eps = 1e-6;
+};
+
+/// One learned query attends to all tokens; a feed-forward with norm and residual follows (Zhai et al., 2023).
+class AttentionPool : public Pool {
+ public:
+  explicit AttentionPool(const AttentionPoolOptions& options);
+  Tensor forward(const Tokens& tokens) override;
+
+ private:
+  AttentionPoolOptions options_;
+  Tensor probe_;  // 1 x 1 x D
+  std::shared_ptr<Linear> qkv_, proj_;
+  std::shared_ptr<Norm> norm_;
+  std::shared_ptr<Mlp> ffn_;
+};
+
+}  // namespace tessera

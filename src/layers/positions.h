@@ -1,0 +1,20 @@
+#pragma once
+#include "core/tokens.h"
+#include "layers/module.h"
+
+namespace tessera {
+
+/// Resamples a table of learned positions to another grid, bicubically (a = -0.75, corners not aligned), as the
+/// references do when a picture has another size than the table was trained for.
+/// @param table      1 x (prefix + product of from) x D
+/// @param prefix     rows before the grid, which are kept
+/// @param antialias  low-pass when the grid shrinks (timm does, transformers does not)
+/// @return 1 x (prefix + product of to) x D
+Tensor resample_positions(const Tensor& table, int64_t prefix, const Grid& from, const Grid& to, bool antialias = false);
+
+/// The fixed two-dimensional sine-cosine table of masked autoencoders (He et al., 2021), computed in double.
+/// Per token: sine and cosine of its column, then of its row, dim / 4 frequencies 10000^(-4i/dim) each.
+/// @return height * width x dim; dim must be a multiple of 4
+Tensor sine_cosine_positions(int64_t height, int64_t width, int64_t dim);
+
+}  // namespace tessera
