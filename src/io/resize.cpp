@@ -1,0 +1,250 @@
+#include "io/resize.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numbers>
+
+#include "core/error.h"
+
+// The inner loops are written for the vectoriser; a second version for AVX2 is chosen when the program is loaded.
+// The sanitizers do not support the choice.
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__)
+#define TESSERA_CLONES __attribute__((target_clones("avx2", "default")))
+#else
+#define TESSERA_CLONES
+#endif
+
+namespace tessera {
+namespace {
+
+double sinc(double x) { return x == 0 ? 1 : std::sin(x * std::numbers::pi) / (x * std::numbers::pi); }
+
+double bicubic(double x) {
+  constexpr double a = -0.5;
+  if (x < 1) return ((a + 2) * x - (a + 3)) * x * x + 1;
+  return x < 2 ? (((x - 5) * x + 8) * x - 4) * a : 0;
+}
+
+double support_of(Filter filter) {
+  switch (filter) {
+    case Filter::kBox:
+      return 0.5;
+    case Filter::kBicubic:
+      return 2;
+    case Filter::kLanczos:
+      return 3;
+    default:
+      return 1;
+  }
+}
+
+double filter_at(Filter filter, double x) {
+  if (filter == Filter::kBox) return x > -0.5 && x <= 0.5 ? 1 : 0;
+  x = std::abs(x);
+  switch (filter) {
+    case Filter::kBilinear:
+      return x < 1 ? 1 - x : 0;
+    case Filter::kHamming:
+      return x < 1 ? sinc(x) * (0.54 + 0.46 * std::cos(x * std::numbers::pi)) : 0;
+    case Filter::kBicubic:
+      return bicubic(x);
+    default:
+      return x < 3 ? sinc(x) * sinc(x / 3) : 0;
+  }
+}
+
+/// For every target position along one axis: the first source position, and a row of `taps` weights that sum to one.
+template <class W>
+struct Weights {
+  int64_t taps = 0;
+  std::vector<int64_t> first, count;
+  std::vector<W> weights;
+  int bits = 0;  // fractional bits, for integers
+
+  const W* row(int64_t i) const { return weights.data() + i * taps; }
+};
+
+Weights<double> weights_of(int64_t from, int64_t to, Filter filter) {
+  const double scale = static_cast<double>(from) / static_cast<double>(to);
+  const double stretch = std::max(scale, 1.0);  // shrinking widens the filter: that is the antialiasing
+  const double support = support_of(filter) * stretch;
+  Weights<double> all;
+  all.taps = static_cast<int64_t>(std::ceil(support)) * 2 + 1;
+  all.first.resize(static_cast<size_t>(to));
+  all.count.resize(static_cast<size_t>(to));
+  all.weights.resize(static_cast<size_t>(to * all.taps));
+  for (int64_t i = 0; i < to; ++i) {
+    const double center = (static_cast<double>(i) + 0.5) * scale;
+    const auto first = std::max<int64_t>(0, static_cast<int64_t>(center - support + 0.5));
+    const auto end = std::min<int64_t>(from, static_cast<int64_t>(center + support + 0.5));
+    double* row = all.weights.data() + i * all.taps;
+    double sum = 0;
+    for (int64_t k = first; k < end; ++k) {
+      row[k - first] = filter_at(filter, (static_cast<double>(k) - center + 0.5) * (1 / stretch));
+      sum += row[k - first];
+    }
+    for (int64_t k = first; k < end && sum != 0; ++k) row[k - first] /= sum;
+    all.first[static_cast<size_t>(i)] = first;
+    all.count[static_cast<size_t>(i)] = end - first;
+  }
+  return all;
+}
+
+int fractional_bits(const Weights<double>& exact, Arithmetic arithmetic) {
+  constexpr int kMost = 32 - 8 - 2;
+  if (arithmetic == Arithmetic::kPil) return kMost;
+  const double largest = *std::max_element(exact.weights.begin(), exact.weights.end());
+  int bits = 0;  // the most with which the largest weight fits 16 bits
+  while (bits < kMost && static_cast<int>(0.5 + largest * (1 << (bits + 1))) < (1 << 15)) ++bits;
+  return bits;
+}
+
+Weights<int32_t> fixed_point(const Weights<double>& exact, Arithmetic arithmetic) {
+  Weights<int32_t> fixed{exact.taps, exact.first, exact.count, {}, fractional_bits(exact, arithmetic)};
+  fixed.weights.reserve(exact.weights.size());
+  for (const double weight : exact.weights) {
+    const double scaled = weight * (1 << fixed.bits);
+    fixed.weights.push_back(static_cast<int32_t>(scaled < 0 ? scaled - 0.5 : scaled + 0.5));
+  }
+  return fixed;
+}
+
+Weights<float> single(const Weights<double>& exact) {
+  return {exact.taps, exact.first, exact.count, std::vector<float>(exact.weights.begin(), exact.weights.end()), 0};
+}
+
+inline uint8_t to_pixel(int32_t sum, int bits, uint8_t) {
+  return static_cast<uint8_t>(std::clamp(sum >> bits, 0, 255));
+}
+inline float to_pixel(float sum, int, float) { return sum; }
+
+template <class W>
+W half(int bits) {
+  return std::is_integral_v<W> && bits > 0 ? static_cast<W>(1 << (bits - 1)) : W{0};
+}
+
+template <class T, class W, int kChannels>
+inline void resize_row(const T* in, T* out, const Weights<W>& weights, int64_t width) {
+  for (int64_t x = 0; x < width; ++x, out += kChannels) {
+    const T* pixel = in + weights.first[static_cast<size_t>(x)] * kChannels;
+    const W* weight = weights.row(x);
+    const int64_t count = weights.count[static_cast<size_t>(x)];
+    W sum[kChannels];
+    for (int c = 0; c < kChannels; ++c) sum[c] = half<W>(weights.bits);
+    for (int64_t k = 0; k < count; ++k, pixel += kChannels) {
+      for (int c = 0; c < kChannels; ++c) sum[c] += static_cast<W>(pixel[c]) * weight[k];
+    }
+    for (int c = 0; c < kChannels; ++c) out[c] = to_pixel(sum[c], weights.bits, T{});
+  }
+}
+
+template <class T, class W>
+void resize_row(const T* in, T* out, const Weights<W>& weights, int64_t width, int64_t channels) {
+  switch (channels) {
+    case 1:
+      return resize_row<T, W, 1>(in, out, weights, width);
+    case 3:
+      return resize_row<T, W, 3>(in, out, weights, width);
+    default:
+      return resize_row<T, W, 4>(in, out, weights, width);
+  }
+}
+
+template <class T, class W>
+inline void add_row(const T* in, W weight, W* sums, int64_t count) {
+  for (int64_t i = 0; i < count; ++i) sums[i] += static_cast<W>(in[i]) * weight;
+}
+
+TESSERA_CLONES void accumulate(const uint8_t* in, int32_t weight, int32_t* sums, int64_t count) {
+  add_row(in, weight, sums, count);
+}
+TESSERA_CLONES void accumulate(const float* in, float weight, float* sums, int64_t count) {
+  add_row(in, weight, sums, count);
+}
+
+// Columns first, on those source rows alone that the second pass reads.
+template <class T, class W>
+Raster<T> resize_columns(const Raster<T>& image, int64_t width, const Weights<W>& weights) {
+  Raster<T> out(image.height, width, image.channels);
+  for (int64_t y = 0; y < image.height; ++y) resize_row(image.row(y), out.row(y), weights, width, image.channels);
+  return out;
+}
+
+template <class T, class W>
+Raster<T> resize_rows(const Raster<T>& image, int64_t height, const Weights<W>& weights) {
+  Raster<T> out(height, image.width, image.channels);
+  const int64_t count = image.width * image.channels;
+  std::vector<W> sums(static_cast<size_t>(count));
+  for (int64_t y = 0; y < height; ++y) {
+    std::fill(sums.begin(), sums.end(), half<W>(weights.bits));
+    const int64_t first = weights.first[static_cast<size_t>(y)];
+    for (int64_t k = 0; k < weights.count[static_cast<size_t>(y)]; ++k) {
+      accumulate(image.row(first + k), weights.row(y)[k], sums.data(), count);
+    }
+    T* row = out.row(y);
+    for (int64_t i = 0; i < count; ++i) row[i] = to_pixel(sums[static_cast<size_t>(i)], weights.bits, T{});
+  }
+  return out;
+}
+
+template <class T>
+Raster<T> nearest(const Raster<T>& image, int64_t height, int64_t width) {
+  Raster<T> out(height, width, image.channels);
+  const auto source = [](int64_t i, int64_t from, int64_t to) {
+    const double at = (static_cast<double>(i) + 0.5) * (static_cast<double>(from) / static_cast<double>(to));
+    return std::min(from - 1, static_cast<int64_t>(at));
+  };
+  for (int64_t y = 0; y < height; ++y) {
+    const T* row = image.row(source(y, image.height, height));
+    for (int64_t x = 0; x < width; ++x) {
+      const T* pixel = row + source(x, image.width, width) * image.channels;
+      std::copy_n(pixel, image.channels, &out.at(y, x, 0));
+    }
+  }
+  return out;
+}
+
+template <class T, class MakeWeights>
+Raster<T> resample(const Raster<T>& image, int64_t height, int64_t width, Filter filter, MakeWeights&& make) {
+  if (image.empty()) throw Error("an empty picture cannot be resized", "resize");
+  if (height <= 0 || width <= 0) throw Error("the size must be positive", "resize", "give a height and width above 0");
+  if (height == image.height && width == image.width) return image;
+  if (filter == Filter::kNearest) return nearest(image, height, width);
+  const auto columns = [&](const Raster<T>& in) {
+    return resize_columns(in, width, make(weights_of(in.width, width, filter)));
+  };
+  const auto rows = [&](const Raster<T>& in) {
+    return resize_rows(in, height, make(weights_of(in.height, height, filter)));
+  };
+  if (width == image.width) return rows(image);
+  if (height == image.height) return columns(image);
+  return rows(columns(image));
+}
+
+constexpr struct {
+  const char* name;
+  Filter filter;
+} kFilters[] = {{"nearest", Filter::kNearest}, {"lanczos", Filter::kLanczos}, {"bilinear", Filter::kBilinear},
+                {"bicubic", Filter::kBicubic}, {"box", Filter::kBox},         {"hamming", Filter::kHamming}};
+
+}  // namespace
+
+std::optional<Filter> filter_of(const std::string& name) {
+  for (const auto& entry : kFilters) {
+    if (name == entry.name) return entry.filter;
+  }
+  return std::nullopt;
+}
+
+const char* filter_name(Filter filter) { return kFilters[static_cast<size_t>(filter)].name; }
+
+Image resize(const Image& image, int64_t height, int64_t width, Filter filter, Arithmetic arithmetic) {
+  return resample(image, height, width, filter,
+                  [&](const Weights<double>& exact) { return fixed_point(exact, arithmetic); });
+}
+
+FloatImage resize(const FloatImage& image, int64_t height, int64_t width, Filter filter) {
+  return resample(image, height, width, filter, single);
+}
+
+}  // namespace tessera
