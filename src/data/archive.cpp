@@ -97,10 +97,9 @@ std::string make_tar(const std::vector<TarMember>& members) {
     archive_entry_set_filetype(entry.get(), AE_IFREG);
     archive_entry_set_perm(entry.get(), 0644);
     archive_entry_set_mtime(entry.get(), 0, 0);
-    const bool written =
-        archive_write_header(writer.get(), entry.get()) == ARCHIVE_OK &&
-        archive_write_data(writer.get(), member.bytes.data(), member.bytes.size()) ==
-            static_cast<la_ssize_t>(member.bytes.size());
+    const bool written = archive_write_header(writer.get(), entry.get()) == ARCHIVE_OK &&
+                         archive_write_data(writer.get(), member.bytes.data(), member.bytes.size()) ==
+                             static_cast<la_ssize_t>(member.bytes.size());
     if (!written) throw Error("cannot be written: " + message(writer.get()), "tar: " + member.name);
   }
   if (archive_write_close(writer.get()) != ARCHIVE_OK)

@@ -21,7 +21,8 @@ struct TarMember {
   std::string name, bytes;
 };
 
-/// A tar (ustar) of the members in the given order. The same members give the same bytes: owner, mode and time are fixed.
+/// A tar (ustar) of the members in the given order. The same members give the same bytes: owner, mode and time are
+/// fixed.
 std::string make_tar(const std::vector<TarMember>& members);
 
 }  // namespace tessera

@@ -1,11 +1,14 @@
 #include "data/icon_plan.h"
 
 #include <algorithm>
+#include <optional>
 #include <set>
+#include <tuple>
 
 #include "core/error.h"
 #include "data/codepoints.h"
 #include "data/package.h"
+#include "data/spellings.h"
 
 namespace tessera {
 namespace {
@@ -16,8 +19,10 @@ bool states_symbols(const IconSet& set) {
 }
 
 /// The symbol that an icon draws: as its set states it, else by one of its names. nullptr when unknown or unnamed.
-const Symbol* match(const Icon& icon, const SymbolTable& symbols) {
-  std::string id = icon.symbol;
+const Symbol* match(const IconSet& set, const Icon& icon, const SymbolTable& symbols) {
+  const std::optional<std::string> odd = odd_spelling(set.prefix, icon.name);
+  std::string id = odd ? *odd : icon.symbol;
+  if (odd && id.empty()) return nullptr;
   if (id.empty()) id = symbols.find_name(icon.name);
   for (size_t i = 0; id.empty() && i < icon.aliases.size(); ++i) id = symbols.find_name(icon.aliases[i]);
   const Symbol* symbol = symbols.find(id);
@@ -76,7 +81,7 @@ void IconPlan::add_emoji(const IconSet& set, const std::string& test_split, cons
                          IconSummary& summary) {
   std::map<const Symbol*, const Icon*> chosen;
   for (const Icon& icon : set.icons) {
-    const Symbol* symbol = match(icon, symbols);
+    const Symbol* symbol = match(set, icon, symbols);
     if (!symbol) ++summary.unmatched[set.prefix];
     if (!symbol || (symbol->skin_tone && !options.skin_tones)) continue;
     const Icon*& best = chosen[symbol];

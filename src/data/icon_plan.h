@@ -11,10 +11,10 @@ namespace tessera {
 
 /// One picture to draw.
 struct IconItem {
-  std::string key;                  ///< name of its members in the shard, unique in the data
-  const IconSet* set = nullptr;     ///< where it is from
+  std::string key;               ///< name of its members in the shard, unique in the data
+  const IconSet* set = nullptr;  ///< where it is from
   const Icon* icon = nullptr;
-  const Symbol* symbol = nullptr;   ///< nullptr: a named icon
+  const Symbol* symbol = nullptr;  ///< nullptr: a named icon
   std::string split;
 };
 

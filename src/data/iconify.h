@@ -19,9 +19,9 @@ struct Icon {
 struct IconSet {
   std::string package;  ///< "@iconify-json/noto"
   std::string version;
-  std::string prefix;  ///< "noto": how the set names its style
-  std::string title;   ///< "Noto Emoji"
-  std::string licence;  ///< SPDX, e.g. "Apache-2.0"
+  std::string prefix;       ///< "noto": how the set names its style
+  std::string title;        ///< "Noto Emoji"
+  std::string licence;      ///< SPDX, e.g. "Apache-2.0"
   std::vector<Icon> icons;  ///< in the order of their names
 
   std::string source() const { return package + "@" + version; }

@@ -17,10 +17,11 @@ namespace tessera {
 /// | train-emoji-NNNNN.tar            | seen symbols in the training styles                       | train            |
 /// | train-icons-NNNNN.tar            | named icons; what shares its name with an unseen symbol is left out | train  |
 /// | unseen-symbols-NNNNN.tar         | unseen symbols in the training styles                     | unseen-symbols   |
-/// | STYLE-NNNNN.tar                  | all symbols in the first, second, ... test style          | unseen-style, unseen-style-2, ... |
-/// | names.jsonl                      | every symbol that has a picture: the candidates of the evaluation | |
-/// | corpus.txt                       | names and keywords of the training pictures, a caption a line, for tokenizers | |
-/// | shards.json                      | what is finished, by digest; the summary                  | |
+/// | STYLE-NNNNN.tar                  | all symbols in the first, second, ... test style          | unseen-style,
+/// unseen-style-2, ... | | names.jsonl                      | every symbol that has a picture: the candidates of the
+/// evaluation | | | corpus.txt                       | names and keywords of the training pictures, a caption a line,
+/// for tokenizers | | | shards.json                      | what is finished, by digest; the summary                  |
+/// |
 ///
 /// Each picture is KEY.png (RGBA, transparent) and KEY.json: id, character, group, subgroup, style, source, licence,
 /// captions and keywords per language, split, seen, skin_tone. Symbols without an English CLDR name are left out.
@@ -34,10 +35,9 @@ struct IconOptions {
   bool skin_tones = false;         ///< draw the skin-tone variants too
   std::vector<std::string> languages = {"en", "de", "fr", "es", "it", "pt", "nl", "pl", "ru", "uk", "cs", "sv", "da",
                                         "fi", "tr", "el", "ar", "he", "hi", "bn", "ja", "ko", "zh", "vi", "th", "id"};
-  std::vector<std::string> emoji = {"@iconify-json/noto",        "@iconify-json/noto-v1",
-                                    "@iconify-json/twemoji",     "@iconify-json/emojione",
-                                    "@iconify-json/emojione-v1", "@iconify-json/emojione-monotone",
-                                    "@iconify-json/fxemoji"};  ///< training styles
+  std::vector<std::string> emoji = {
+      "@iconify-json/noto",        "@iconify-json/noto-v1",           "@iconify-json/twemoji", "@iconify-json/emojione",
+      "@iconify-json/emojione-v1", "@iconify-json/emojione-monotone", "@iconify-json/fxemoji"};  ///< training styles
   std::vector<std::string> icons = {"@iconify-json/mdi", "@iconify-json/tabler", "@iconify-json/lucide",
                                     "@iconify-json/game-icons"};  ///< named icons, for training
   std::vector<std::string> test = {"@iconify-json/fluent-emoji-flat",
@@ -58,7 +58,8 @@ struct IconSummary {
 using IconProgress = std::function<void(int64_t done, int64_t total)>;
 
 /// Draws the icons. Shards that are there already and would be the same are kept, so a killed run goes on where it was.
-/// @throws Error when a package is missing or damaged, when a training set is a test style, or when `out` is not writable
+/// @throws Error when a package is missing or damaged, when a training set is a test style, or when `out` is not
+/// writable
 IconSummary prepare_icons(const IconOptions& options, const IconProgress& progress = {});
 
 /// The summary as shards.json keeps it.

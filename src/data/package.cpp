@@ -57,8 +57,8 @@ fs::path find_tarball(const fs::path& folder, const std::string& package) {
   std::vector<fs::path> found;
   for (const auto& entry : fs::directory_iterator(folder)) {
     const std::string file = entry.path().filename().string();
-    const bool version_follows = file.starts_with(stem) && file.size() > stem.size() && std::isdigit(
-        static_cast<unsigned char>(file[stem.size()]));
+    const bool version_follows = file.starts_with(stem) && file.size() > stem.size() &&
+                                 std::isdigit(static_cast<unsigned char>(file[stem.size()]));
     if (version_follows && file.ends_with(".tgz")) found.push_back(entry.path());
   }
   if (found.empty()) throw Error("has no tarball of " + package, folder.string(), "run scripts/fetch-data " + package);

@@ -158,7 +158,8 @@ void SymbolTable::read_cldr(const fs::path& raw, const std::vector<std::string>&
                           [](const std::string& member) { return member.ends_with("/annotations.json"); });
     for (const std::string& language : languages) {
       const bool known = package.has(std::string(folder) + "/" + language + "/annotations.json");
-      if (!known) throw Error("has no language '" + language + "'", package.source(), "use CLDR's tags: en, de, zh-Hant");
+      if (!known)
+        throw Error("has no language '" + language + "'", package.source(), "use CLDR's tags: en, de, zh-Hant");
       read_annotations(package, folder, language, symbols_);
     }
   }

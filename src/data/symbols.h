@@ -45,11 +45,12 @@ class SymbolTable {
   void index_names();
 
   std::map<std::string, Symbol> symbols_;
-  std::map<std::string, std::string> spelled_;       ///< letters and digits of a name -> id
+  std::map<std::string, std::string> spelled_;                        ///< letters and digits of a name -> id
   std::vector<std::pair<std::string, std::string>> other_spellings_;  ///< of emojibase, in the order of preference
 };
 
-/// The letters and digits of a text in lower case, "&" as "and", all else left out; letters beyond ASCII stay as they are.
+/// The letters and digits of a text in lower case, "&" as "and", all else left out; letters beyond ASCII stay as they
+/// are.
 std::string bare_name(std::string_view words);
 
 }  // namespace tessera
