@@ -19,10 +19,11 @@ pkg_check_modules(ARCHIVE REQUIRED IMPORTED_TARGET libarchive)
 add_library(tessera_flags INTERFACE)
 target_include_directories(tessera_flags INTERFACE $<BUILD_INTERFACE:${CMAKE_SOURCE_DIR}/src>)
 target_include_directories(tessera_flags SYSTEM INTERFACE ${TORCH_INCLUDE_DIRS})
-target_compile_options(tessera_flags INTERFACE -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Werror -pthread -fPIC)
+target_compile_options(tessera_flags INTERFACE -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wno-missing-field-initializers
+                                               -Werror -pthread -fPIC)
 # GCC 12 sees overlaps and overflows inside its own std::string where there are none (GCC bugs 105329 and 105651).
 target_compile_options(tessera_flags INTERFACE $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict -Wno-stringop-overflow
-                                               -Wno-stringop-overread -Wno-array-bounds>)
+                                               -Wno-stringop-overread -Wno-array-bounds -Wno-maybe-uninitialized>)
 target_link_libraries(tessera_flags INTERFACE torch c10 nlohmann_json::nlohmann_json Threads::Threads)
 if(TESSERA_SANITIZE)
   target_compile_options(tessera_flags INTERFACE -fsanitize=address,undefined -fno-omit-frame-pointer)

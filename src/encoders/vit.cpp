@@ -7,10 +7,6 @@
 
 namespace tessera {
 
-TESSERA_OPTIONS(VitOptions, image, patch, channels, dim, depth, heads, ffn, activation, eps, qkv_bias, qk_norm, patch_bias,
-                prefix, prefix_positions, fixed_positions, antialias_positions, pre_norm, final_norm, layer_scale, drop_path,
-                dropout)
-
 namespace {
 
 const Registration<Encoder, Vit, VitOptions> registration(encoders(), "vit");
@@ -42,8 +38,10 @@ Vit::Vit(const VitOptions& options) : options_(options) {
   patch_ = add<Convolution>("patch", ConvolutionOptions{.in = o.channels, .out = o.dim, .kernel_height = o.patch[0],
                                                         .kernel_width = o.patch[1], .stride_height = o.patch[0],
                                                         .stride_width = o.patch[1], .bias = o.patch_bias});
-  if (o.prefix > 0) prefix_ = weight("prefix", {1, o.prefix, o.dim});
-  const int64_t rows = trained_[0] * trained_[1] + (o.prefix_positions ? o.prefix : 0);
+  if (o.class_token) class_token_ = weight("class_token", {1, 1, o.dim});
+  if (o.registers > 0) registers_ = weight("registers", {1, o.registers, o.dim});
+  prefix_ = o.registers + (o.class_token ? 1 : 0);
+  const int64_t rows = trained_[0] * trained_[1] + (o.prefix_positions ? prefix_ : 0);
   positions_ = weight("positions", {1, rows, o.dim});
   if (o.fixed_positions) {
     torch::NoGradGuard no_grad;
@@ -64,7 +62,7 @@ Tokens Vit::embed_patches(const Tensor& pixels) {
   const Tensor map = patch_->forward(pixels);  // B x D x h x w
   Tokens tokens;
   tokens.grid = {map.size(2), map.size(3)};
-  const int64_t prefix_rows = options_.prefix_positions ? options_.prefix : 0;
+  const int64_t prefix_rows = options_.prefix_positions ? prefix_ : 0;
   const Tensor table = resample_positions(positions_, prefix_rows, trained_, tokens.grid, options_.antialias_positions);
   const Tensor patches = tap(*this, map.flatten(2).transpose(1, 2), "patches");  // B x h*w x D
   tokens.x = patches + table.narrow(1, prefix_rows, table.size(1) - prefix_rows);
@@ -72,11 +70,14 @@ Tokens Vit::embed_patches(const Tensor& pixels) {
 }
 
 Tokens Vit::prepend_prefix(const Tokens& patches) {
-  if (!prefix_.defined()) return patches;
-  Tensor prefix = prefix_;
-  if (options_.prefix_positions) prefix = prefix + positions_.narrow(1, 0, options_.prefix);
+  if (prefix_ == 0) return patches;
+  std::vector<Tensor> learned;
+  for (const Tensor& tokens : {class_token_, registers_})
+    if (tokens.defined()) learned.push_back(tokens);
+  Tensor prefix = torch::cat(learned, 1);  // 1 x prefix x D
+  if (options_.prefix_positions) prefix = prefix + positions_.narrow(1, 0, prefix_);
   Tokens tokens = patches.with(torch::cat({prefix.expand({patches.x.size(0), -1, -1}), patches.x}, 1));
-  tokens.prefix = options_.prefix;
+  tokens.prefix = prefix_;
   return tokens;
 }
 

@@ -14,7 +14,8 @@ struct VitOptions {
   double eps = 1e-6;
   bool qkv_bias = true, qk_norm = false;
   bool patch_bias = true;
-  int64_t prefix = 1;                ///< learned tokens before the patches: class token, then distillation token or registers
+  bool class_token = true;           ///< a learned token before the patches
+  int64_t registers = 0;             ///< further learned tokens after it: DeiT's distillation token, registers (Darcet et al., 2023)
   bool prefix_positions = true;      ///< the prefix has rows in the position table (timm: not no_embed_class)
   bool fixed_positions = false;      ///< sine-cosine positions without gradient (masked autoencoders)
   bool antialias_positions = false;  ///< when resampled to a smaller grid
@@ -22,6 +23,10 @@ struct VitOptions {
   bool final_norm = true;
   double layer_scale = 0, drop_path = 0, dropout = 0;
 };
+
+TESSERA_OPTIONS(VitOptions, image, patch, channels, dim, depth, heads, ffn, activation, eps, qkv_bias, qk_norm, patch_bias,
+                class_token, registers, prefix_positions, fixed_positions, antialias_positions, pre_norm, final_norm, layer_scale, drop_path,
+                dropout)
 
 class Vit : public Encoder {
  public:
@@ -46,7 +51,9 @@ class Vit : public Encoder {
   VitOptions options_;
   Grid trained_;  // the grid of the position table
   std::shared_ptr<Convolution> patch_;
-  Tensor prefix_;     // 1 x prefix x D
+  int64_t prefix_ = 0;
+  Tensor class_token_;  // 1 x 1 x D
+  Tensor registers_;    // 1 x registers x D
   Tensor positions_;  // 1 x (prefix +) h*w x D
   std::shared_ptr<Norm> pre_norm_, norm_;
   std::shared_ptr<ModuleList<Block>> blocks_;

@@ -4,9 +4,6 @@
 
 namespace tessera {
 
-TESSERA_OPTIONS(DualEncoderOptions, image, image_pool, image_projection, text, text_pool, text_projection, end_id, dim,
-                logit_scale, logit_bias)
-
 namespace {
 
 std::shared_ptr<Linear> projection(const std::string& kind, int64_t in, int64_t out, const std::string& where) {

@@ -17,8 +17,11 @@ struct DualEncoderOptions {
   int64_t end_id = 49407;            ///< for text_pool "end"
   int64_t dim = 512;                 ///< of the shared space; of a side without projection, the tower's width
   double logit_scale = 2.6592;       ///< first value of the logarithm of the temperature's inverse, ln(1 / 0.07)
-  std::optional<double> logit_bias;  ///< first value of a learned bias of the logits (SigLIP)
+  std::optional<double> logit_bias = std::nullopt;  ///< first value of a learned bias of the logits (SigLIP)
 };
+
+TESSERA_OPTIONS(DualEncoderOptions, image, image_pool, image_projection, text, text_pool, text_projection, end_id, dim,
+                logit_scale, logit_bias)
 
 class DualEncoder : public Module {
  public:

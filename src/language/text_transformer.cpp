@@ -6,8 +6,6 @@
 
 namespace tessera {
 
-TESSERA_OPTIONS(TextTransformerOptions, vocabulary, context, dim, depth, heads, ffn, activation, eps, causal, dropout)
-
 namespace {
 const Registration<TextEncoder, TextTransformer, TextTransformerOptions> registration(text_encoders(), "text-transformer");
 }

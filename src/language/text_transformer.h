@@ -14,6 +14,8 @@ struct TextTransformerOptions {
   double dropout = 0;
 };
 
+TESSERA_OPTIONS(TextTransformerOptions, vocabulary, context, dim, depth, heads, ffn, activation, eps, causal, dropout)
+
 class TextTransformer : public TextEncoder {
  public:
   explicit TextTransformer(const TextTransformerOptions& options);

@@ -2,7 +2,7 @@
 
 namespace tessera {
 
-TESSERA_OPTIONS(AttentionPoolOptions, dim, heads, ffn, activation, eps)
+
 
 namespace {
 

@@ -22,6 +22,8 @@ struct AttentionPoolOptions {
   double eps = 1e-6;
 };
 
+TESSERA_OPTIONS(AttentionPoolOptions, dim, heads, ffn, activation, eps)
+
 /// One learned query attends to all tokens; a feed-forward with norm and residual follows (Zhai et al., 2023).
 class AttentionPool : public Pool {
  public:

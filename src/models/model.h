@@ -4,13 +4,11 @@
 #include <memory>
 
 #include "core/options.h"
-#include "layers/module.h"
-#include "models/name_table.h"
+#include "layers/weights.h"
+#include "processors/image_processor.h"
+#include "text/tokenizer.h"
 
 namespace tessera {
-
-class ImageProcessor;
-class Tokenizer;
 
 /// A model with all that its folder ships: the way in (processor, tokenizer), the weights, and what saving it back needs.
 ///
@@ -35,14 +33,17 @@ struct Model {
 
 /// Loads a folder as published (transformers, timm, open_clip, or Tessera's own), strictly: every tensor of the file is
 /// used or known to be ignored, every parameter is filled. The module is in eval mode.
+/// @param path    the folder, or a bare .safetensors file, which needs a config
+/// @param config  a config.json to use instead of the folder's
 /// @throws Error
-Model load_model(const std::filesystem::path& folder);
+Model load_model(const std::filesystem::path& path, const std::filesystem::path& config = {});
 
-/// Builds a model from a recipe's or config.json's options, with fresh weights.
+/// Builds a model from a recipe's or config.json's options, with fresh weights, in training mode.
+/// @param where  for messages: the file that the config comes from
 Model make_model(const Json& config, const std::string& where);
 
-/// Writes config.json, model.safetensors, tokenizer and preprocessor_config.json in the form that was loaded; tensors
-/// that did not change keep every byte.
-void save_model(const Model& model, const std::filesystem::path& folder);
+/// Writes config.json, model.safetensors, the tokenizer and preprocessor_config.json in the form that was loaded; tensors
+/// that did not change keep every byte. A new model's floating tensors are written as `dtype`.
+void save_model(const Model& model, const std::filesystem::path& folder, torch::ScalarType dtype = torch::kFloat32);
 
 }  // namespace tessera

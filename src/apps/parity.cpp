@@ -1,0 +1,62 @@
+#include "parity/compare.h"
+
+#include <cstdio>
+
+#include "apps/verbs.h"
+
+namespace tessera::apps {
+namespace {
+
+struct ParityOptions {
+  std::vector<std::filesystem::path> paths;
+  bool json = false, strict = false;
+};
+
+void print_table(const parity::GoldenResult& golden) {
+  std::printf("%s/%s: %s%s%s\n", golden.system.c_str(), golden.variant.c_str(), golden.status.c_str(),
+              golden.message.empty() ? "" : ": ", golden.message.c_str());
+  for (const auto& item : golden.cases) {
+    double absolute = 0, relative = 0;
+    size_t compared = 0, skipped = 0;
+    for (const auto& c : item.comparisons) {
+      if (c.verdict == "not compared") {
+        ++skipped;
+        continue;
+      }
+      ++compared;
+      absolute = std::max(absolute, c.absolute), relative = std::max(relative, c.relative);
+    }
+    std::printf("  %-24s %-11s %3zu compared, %zu not  largest error: absolute %.2e, relative %.2e%s%s\n", item.name.c_str(),
+                item.status.c_str(), compared, skipped, absolute, relative, item.message.empty() ? "" : "  ", item.message.c_str());
+    for (const auto& c : item.comparisons)
+      if (c.verdict != "equal")
+        std::printf("    %s: %s (absolute %.2e, relative %.2e) %s\n", c.name.c_str(), c.verdict.c_str(), c.absolute, c.relative, c.reason.c_str());
+  }
+}
+
+int run(const ParityOptions& options) {
+  size_t passed = 0, failed = 0, unsupported = 0;
+  for (const auto& folder : parity::find_goldens(options.paths)) {
+    const auto result = parity::run_golden(folder);
+    ++(result.status == "passed" ? passed : result.status == "failed" ? failed : unsupported);
+    if (options.json)
+      std::printf("%s\n", parity::to_json(result).dump().c_str());
+    else
+      print_table(result);
+    std::fflush(stdout);
+  }
+  if (!options.json) std::printf("%zu passed, %zu failed, %zu unsupported\n", passed, failed, unsupported);
+  return failed > 0 || (options.strict && unsupported > 0) ? 1 : 0;
+}
+
+const VerbRegistration registration("parity", "Check systems against recorded runs of their reference implementations", [](CLI::App& command) {
+  auto options = std::make_shared<ParityOptions>();
+  command.add_option("paths", options->paths, "Folders that hold goldens, at any depth")->required();
+  command.add_flag("--json", options->json, "One JSON object a line for each golden folder");
+  command.add_flag("--strict", options->strict, "Fail also when a golden is not supported");
+  command.footer("Example: tessera parity tests/goldens --strict");
+  return [options] { return run(*options); };
+});
+
+}  // namespace
+}  // namespace tessera::apps

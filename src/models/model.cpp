@@ -1,0 +1,77 @@
+#include "models/model.h"
+
+#include "core/files.h"
+#include "layers/family.h"
+
+namespace tessera {
+namespace fs = std::filesystem;
+namespace {
+
+const char* const kConfigs[] = {"config.json", "open_clip_config.json"};
+const char* const kTokenizers[] = {"tokenizer.json", "tokenizer.model", "spiece.model", "sentencepiece.bpe.model", "vocab.txt", "vocab.json"};
+
+fs::path config_of(const fs::path& folder) {
+  for (const char* name : kConfigs)
+    if (fs::exists(folder / name)) return folder / name;
+  throw Error("holds no config.json", folder.string(), "a model folder has config.json and model.safetensors");
+}
+
+void load_processor(Model& model, const fs::path& folder) {
+  const bool timm = model.config.contains("pretrained_cfg");
+  for (const char* name : {"preprocessor_config.json", "processor_config.json", "open_clip_config.json"})
+    if (fs::exists(folder / name) || timm) {
+      const fs::path file = timm ? folder / "config.json" : folder / name;
+      model.processor = std::make_shared<ImageProcessor>(ImageProcessor::load(file.string()));
+      return;
+    }
+}
+
+void load_tokenizer_of(Model& model, const fs::path& folder) {
+  for (const char* name : kTokenizers)
+    if (fs::exists(folder / name)) {
+      model.tokenizer = std::make_shared<Tokenizer>(load_tokenizer(folder));
+      return;
+    }
+}
+
+}  // namespace
+
+Model load_model(const fs::path& path, const fs::path& config) {
+  if (!fs::exists(path)) throw Error("does not exist", path.string(), "give a model folder, or a .safetensors file with its config");
+  const bool folder = fs::is_directory(path);
+  if (!folder && config.empty())
+    throw Error("is a file without a config", path.string(), "give its folder, or the config.json beside it");
+  const fs::path config_file = config.empty() ? config_of(path) : config;
+  Model model = make_model(read_json(config_file), config_file.string());
+  model.folder = path;
+  model.stored = load_weights(*model.module, Checkpoint::open(path), model.names);
+  model.module->eval();
+  if (folder) {
+    load_processor(model, path);
+    load_tokenizer_of(model, path);
+  }
+  return model;
+}
+
+Model make_model(const Json& config, const std::string& where) {
+  Model model;
+  model.config = config;
+  Assembly assembly = assemble(config, where, &model.family);
+  model.module = std::move(assembly.module);
+  model.names = std::move(assembly.names);
+  return model;
+}
+
+void save_model(const Model& model, const fs::path& folder, torch::ScalarType dtype) {
+  std::error_code failure;
+  fs::create_directories(folder, failure);
+  if (failure) throw Error("cannot be made: " + failure.message(), folder.string());
+  save_checkpoint(folder / "model.safetensors", published_tensors(*model.module, model.names, model.stored, dtype));
+  const bool open_clip = model.config.contains("model_cfg");
+  write_file(folder / (open_clip ? "open_clip_config.json" : "config.json"), model.config.dump(2) + "\n");
+  if (model.processor && !open_clip && !model.config.contains("pretrained_cfg"))
+    write_file(folder / "preprocessor_config.json", to_json(model.processor->options()).dump(2) + "\n");
+  if (model.tokenizer) model.tokenizer->save(folder);
+}
+
+}  // namespace tessera
