@@ -113,7 +113,7 @@ TokenBatch Tokenizer::encode_batch(const std::vector<std::string>& texts, const 
   return join_rows(std::move(encodings), options.padding.value_or(default_padding(special_ids(), *this)));
 }
 
-TokenBatch Tokenizer::encode_batch(const std::vector<std::pair<std::string, std::string>>& pairs,
+TokenBatch Tokenizer::encode_pairs(const std::vector<std::pair<std::string, std::string>>& pairs,
                                    const BatchOptions& options) const {
   BatchOptions row = options;
   row.padding.reset();

@@ -88,7 +88,7 @@ class Tokenizer {
 
   /// Texts, or pairs of texts, truncated and padded to one length. Throws where the truncation cannot be done.
   TokenBatch encode_batch(const std::vector<std::string>& texts, const BatchOptions& options = {}) const;
-  TokenBatch encode_batch(const std::vector<std::pair<std::string, std::string>>& pairs,
+  TokenBatch encode_pairs(const std::vector<std::pair<std::string, std::string>>& pairs,
                           const BatchOptions& options = {}) const;
 
   /// Text of the ids. Ids that are in no vocabulary give no text, as in the reference; negative ids are an Error.

@@ -18,12 +18,16 @@ void expect_case(const Tokenizer& tokenizer, const nlohmann::json& want) {
   const Encoding got = tokenizer.encode(text);
   EXPECT_EQ(got.ids, want["ids"].get<Ids>());
   EXPECT_EQ(got.tokens, want["tokens"].get<std::vector<std::string>>());
-  if (want.contains("type_ids")) EXPECT_EQ(got.type_ids, want["type_ids"].get<Ids>());
+  if (want.contains("type_ids")) {
+    EXPECT_EQ(got.type_ids, want["type_ids"].get<Ids>());
+  }
   if (want.contains("ids_without_special")) {
     EXPECT_EQ(tokenizer.encode(text, false).ids, want["ids_without_special"].get<Ids>());
   }
   EXPECT_EQ(tokenizer.decode(got.ids, false), want["decoded"]);
-  if (want.contains("decoded_skip_special")) EXPECT_EQ(tokenizer.decode(got.ids), want["decoded_skip_special"]);
+  if (want.contains("decoded_skip_special")) {
+    EXPECT_EQ(tokenizer.decode(got.ids), want["decoded_skip_special"]);
+  }
 }
 
 TEST(TokenizerGoldens, EveryTextEncodesAndDecodesAsRecorded) {

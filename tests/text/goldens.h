@@ -1,4 +1,5 @@
 #pragma once
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
@@ -11,8 +12,8 @@ namespace tessera::testing {
 inline std::vector<std::filesystem::path> tokenizer_goldens() {
   namespace fs = std::filesystem;
   std::vector<fs::path> found;
-  for (const fs::path root : {fs::path(TESSERA_SOURCE_DIR) / "tests/goldens/tokenizers",
-                              fs::path(TESSERA_SOURCE_DIR).parent_path() / "shared/goldens/tokenizers"}) {
+  for (const fs::path& root : {fs::path(TESSERA_SOURCE_DIR) / "tests/goldens/tokenizers",
+                               fs::path(TESSERA_SOURCE_DIR).parent_path() / "shared/goldens/tokenizers"}) {
     if (!fs::is_directory(root)) continue;
     for (const auto& entry : fs::directory_iterator(root)) {
       if (fs::exists(entry.path() / "cases.json")) found.push_back(entry.path());
