@@ -33,7 +33,8 @@ struct Decoder {
   Decoder(const Decoder&) = delete;
   Decoder& operator=(const Decoder&) = delete;
 
-  // Runs a function of libjpeg calls; false when one failed, with `message` set.
+  // Runs a function of libjpeg calls; false when one failed, with `message` set. Every call but the destruction has to
+  // be made in here: a jump to a frame that has returned would be undefined.
   template <class Calls>
   bool guarded(Calls&& calls) {
     if (setjmp(failed)) return false;
@@ -154,12 +155,15 @@ void read_rows(Decoder& decoder, Image& image, uint8_t* cmyk_row) {
 Image decode_jpeg(Bytes bytes, const std::string& name, const DecodeOptions& options) {
   Decoder decoder(bytes);
   if (decoder.info.src == nullptr) fail(decoder, name);
+  bool refined = false;  // later scans refine the picture, and nothing tells whether one was still to come
   const bool opened = decoder.guarded([&] {
     jpeg_save_markers(&decoder.info, JPEG_APP0 + 1, 0xFFFF);
     jpeg_read_header(&decoder.info, TRUE);
+    refined = jpeg_has_multiple_scans(&decoder.info) != 0;
   });
   if (!opened) fail(decoder, name);
   detail::check_size(decoder.info.image_height, decoder.info.image_width, name, options);
+  const int orientation = options.orient ? orientation_of(decoder.info) : 1;  // finishing forgets the markers
 
   decoder.info.out_color_space = output_space(decoder.info);
   const bool cmyk = decoder.info.out_color_space == JCS_CMYK;
@@ -171,11 +175,10 @@ Image decode_jpeg(Bytes bytes, const std::string& name, const DecodeOptions& opt
     read_rows(decoder, image, cmyk ? cmyk_row.data() : nullptr);
   });
   if (!decoded) fail(decoder, name);
-  // Later scans refine the picture, and nothing tells whether one was still to come.
-  if (decoder.ended_early && jpeg_has_multiple_scans(&decoder.info)) {
+  if (decoder.ended_early && refined) {
     throw Error("the JPEG ends before its last scan", name, "get the file again");
   }
-  return options.orient ? oriented(std::move(image), orientation_of(decoder.info)) : image;
+  return oriented(std::move(image), orientation);
 }
 
 }  // namespace tessera

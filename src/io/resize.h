@@ -9,7 +9,8 @@ namespace tessera {
 enum class Filter { kNearest = 0, kLanczos = 1, kBilinear = 2, kBicubic = 3, kBox = 4, kHamming = 5 };
 
 /// Both references resample bytes in fixed point, columns before rows, with the filter widened by the shrink factor and
-/// the result of each pass rounded to bytes. They differ in the precision of the weights, by at most one grey level.
+/// the result of each pass rounded to bytes. They differ in the precision of the weights: by one grey level here and
+/// there.
 enum class Arithmetic {
   kPil,   ///< 22 fractional bits: PIL, so timm, open_clip and slow processors
   kAten,  ///< 16-bit weights: ATen on uint8 with antialias=True, so torchvision v2 and transformers' default processors

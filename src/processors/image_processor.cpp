@@ -29,18 +29,18 @@ struct Extent {
   int64_t tiles = 0, height = 0, width = 0;
 };
 
-Extent extent_of(const Prepared& pictures, Padding padding) {
+Extent extent_of(const Prepared& pictures, PaddingRule padding) {
   Extent extent;
   const Image& first = pictures.front().front();
   for (const auto& tiles : pictures) {
     extent.tiles = std::max(extent.tiles, static_cast<int64_t>(tiles.size()));
-    if (padding != Padding::kTiles && tiles.size() != pictures.front().size()) {
+    if (padding != PaddingRule::kTiles && tiles.size() != pictures.front().size()) {
       throw Error("the pictures have different numbers of tiles", "do_pad", "set do_pad, or give them one by one");
     }
     for (const Image& tile : tiles) {
       extent.height = std::max(extent.height, tile.height);
       extent.width = std::max(extent.width, tile.width);
-      if (padding != Padding::kBatch && (tile.height != first.height || tile.width != first.width)) {
+      if (padding != PaddingRule::kBatch && (tile.height != first.height || tile.width != first.width)) {
         throw Error("the pictures come out in different sizes", "pixel_values",
                     "crop them (do_center_crop), or give them one by one");
       }
@@ -131,7 +131,7 @@ ImageBatch ImageProcessor::operator()(std::span<const Image> images) const {
   batch.pixel_values = torch::zeros(shape, torch::kFloat32);
   fill(pictures, extent, normalization(options_), batch.pixel_values.data_ptr<float>());
   batch.image_sizes = sizes_of(images);
-  if (options_.padding == Padding::kBatch) batch.pixel_mask = mask_of(pictures, extent);
+  if (options_.padding == PaddingRule::kBatch) batch.pixel_mask = mask_of(pictures, extent);
   for (size_t i = 0; i < pictures.size() && tiled; ++i) batch.tiles.push_back(static_cast<int64_t>(pictures[i].size()));
   return batch;
 }

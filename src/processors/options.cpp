@@ -6,14 +6,13 @@
 #include <set>
 
 #include "core/error.h"
+#include "processors/kinds.h"
 
 namespace tessera {
 namespace {
 
 using nlohmann::json;
 
-constexpr std::array<double, 3> kClipMean{0.48145466, 0.4578275, 0.40821073};
-constexpr std::array<double, 3> kClipStd{0.26862954, 0.26130258, 0.27577711};
 constexpr int64_t kMaxSide = 1 << 20;
 
 // Keys that do not change the pixels: who reads the file, how arrays are handed over, on which device.
@@ -39,71 +38,6 @@ const std::set<std::string> kHarmless = {
     "backend",
 };
 
-ImageProcessorOptions shortest(int64_t side, Filter filter) {
-  ImageProcessorOptions options;
-  options.size_rule = SizeRule::kShortestEdge;
-  options.shortest_edge = side;
-  options.filter = filter;
-  return options;
-}
-
-ImageProcessorOptions exact(int64_t side, Filter filter) {
-  ImageProcessorOptions options;
-  options.height = options.width = side;
-  options.filter = filter;
-  return options;
-}
-
-ImageProcessorOptions cropped(ImageProcessorOptions options, int64_t side) {
-  options.crop = true;
-  options.crop_height = options.crop_width = side;
-  return options;
-}
-
-ImageProcessorOptions clip_colours(ImageProcessorOptions options) {
-  options.mean = kClipMean;
-  options.std = kClipStd;
-  return options;
-}
-
-ImageProcessorOptions convnext() {
-  ImageProcessorOptions options = shortest(384, Filter::kBilinear);
-  options.size_rule = SizeRule::kCropPercent;
-  options.crop_pct = 224.0 / 256;
-  return options;
-}
-
-ImageProcessorOptions vilt() {
-  ImageProcessorOptions options = shortest(384, Filter::kBicubic);
-  options.size_rule = SizeRule::kDivisible;
-  options.size_divisor = 32;
-  options.padding = Padding::kBatch;
-  return options;
-}
-
-ImageProcessorOptions llava_next() {
-  ImageProcessorOptions options = clip_colours(cropped(shortest(224, Filter::kBicubic), 224));
-  options.padding = Padding::kTiles;
-  options.grid = {{336, 672}, {672, 336}, {672, 672}, {1008, 336}, {336, 1008}};
-  return options;
-}
-
-// The published defaults, by the name of the class without its suffix.
-const std::map<std::string, ImageProcessorOptions>& kinds() {
-  static const std::map<std::string, ImageProcessorOptions> kKinds = {
-      {"CLIP", clip_colours(cropped(shortest(224, Filter::kBicubic), 224))},
-      {"Siglip", exact(224, Filter::kBicubic)},
-      {"ViT", exact(224, Filter::kBilinear)},
-      {"DeiT", cropped(exact(256, Filter::kBicubic), 224)},
-      {"Blip", clip_colours(exact(384, Filter::kBicubic))},
-      {"ConvNext", convnext()},
-      {"Vilt", vilt()},
-      {"Llava", clip_colours(cropped(shortest(224, Filter::kBicubic), 224))},
-      {"LlavaNext", llava_next()},
-  };
-  return kKinds;
-}
-
 std::string kind_of(const json& config, const std::string& where) {
   std::string name;
   for (const char* key : {"image_processor_type", "feature_extractor_type", "processor_class"}) {
@@ -118,7 +52,7 @@ std::string kind_of(const json& config, const std::string& where) {
     if (kind.size() > suffix.size() && kind.ends_with(suffix)) kind.resize(kind.size() - suffix.size());
   }
   if (kind == "ConvNeXT") kind = "ConvNext";
-  if (!kinds().contains(kind)) {
+  if (!detail::published_kinds().contains(kind)) {
     throw Error("the image processor '" + name + "' is not known", where,
                 "known are those of CLIP, SigLIP, ViT, DeiT, BLIP, ConvNeXt, ViLT, LLaVA and LLaVA-NeXT");
   }
@@ -183,9 +117,9 @@ void read_size(const json& size, const json& config, ImageProcessorOptions& opti
 }
 
 void read_pad(const json& value, ImageProcessorOptions& options, const std::string& where) {
-  static const std::map<std::string, Padding> kPads = {
-      {"Vilt", Padding::kBatch}, {"Llava", Padding::kSquare}, {"LlavaNext", Padding::kTiles}};
-  options.padding = Padding::kNone;
+  static const std::map<std::string, PaddingRule> kPads = {
+      {"Vilt", PaddingRule::kBatch}, {"Llava", PaddingRule::kSquare}, {"LlavaNext", PaddingRule::kTiles}};
+  options.padding = PaddingRule::kNone;
   if (!bool_of(value, where)) return;
   const auto pad = kPads.find(options.kind);
   if (pad == kPads.end()) throw Error(options.kind + " image processors do not pad", where, "set it to false");
@@ -265,7 +199,7 @@ json image_processor_json(const ImageProcessorOptions& options) {
   if (options.kind == "Vilt") config["size_divisor"] = options.size_divisor;
   if (options.kind == "LlavaNext") config["image_grid_pinpoints"] = options.grid;
   if (options.kind == "Vilt" || options.kind == "Llava" || options.kind == "LlavaNext") {
-    config["do_pad"] = options.padding != Padding::kNone;
+    config["do_pad"] = options.padding != PaddingRule::kNone;
   }
   return config;
 }
@@ -313,10 +247,9 @@ void check_options(const ImageProcessorOptions& options, const std::string& wher
   need(options.rescale_factor > 0, "rescale_factor must be above 0");
   for (const double deviation : options.std) need(deviation > 0, "every image_std must be above 0");
   const bool tiles = !options.grid.empty();
-  need(!tiles || options.crop_height == options.crop_width, "tiles are square: crop_size must be, too");
+  need(!tiles || (options.crop_height > 0 && options.crop_height == options.crop_width),
+       "tiles are square: crop_size must be, too");
   for (const auto& [height, width] : options.grid) {
-    need(options.crop_height > 0 && height % options.crop_height == 0 && width % options.crop_height == 0,
-         "every one of image_grid_pinpoints must be a multiple of crop_size");
     need(height * width <= int64_t{1} << 28, "an image_grid_pinpoints has more than 2^28 pixels");
   }
 }
@@ -329,7 +262,7 @@ ImageProcessorOptions image_processor_options(const json& config, const std::str
     return image_processor_options(config["image_processor"], where + ": image_processor");
   }
   const std::string kind = kind_of(config, where);
-  ImageProcessorOptions options = kinds().at(kind);
+  ImageProcessorOptions options = detail::published_kinds().at(kind);
   options.kind = kind;
   const auto place = [&](const std::string& key) { return where.empty() ? key : where + ": " + key; };
   for (const auto& [key, value] : config.items()) {

@@ -20,7 +20,7 @@ enum class SizeRule {
 };
 
 /// What is done with pictures of different size.
-enum class Padding {
+enum class PaddingRule {
   kNone,    ///< all must come out with the same size
   kSquare,  ///< LLaVA: before resizing, to a square in the mean colour
   kBatch,   ///< ViLT: after normalising, with zeros on the right and below, and a mask
@@ -56,7 +56,7 @@ struct ImageProcessorOptions {
   bool normalize = true;
   std::array<double, 3> mean{0.5, 0.5, 0.5}, std{0.5, 0.5, 0.5};
 
-  Padding padding = Padding::kNone;
+  PaddingRule padding = PaddingRule::kNone;
   std::vector<std::array<int64_t, 2>> grid;  ///< LLaVA-NeXT: the canvas sizes to choose from, height and width
 };
 

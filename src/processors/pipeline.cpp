@@ -105,9 +105,12 @@ std::vector<Image> tiles_of(const Image& image, const ImageProcessorOptions& opt
   const bool square = options.size_rule == SizeRule::kShortestEdge;
   const Sides overview{square ? options.shortest_edge : options.height, square ? options.shortest_edge : options.width};
   std::vector<Image> tiles{resized_and_cropped(resized(image, overview, options), options)};
-  for (int64_t y = 0; y < canvas.height; y += options.crop_height) {
-    for (int64_t x = 0; x < canvas.width; x += options.crop_height) {
-      tiles.push_back(resized_and_cropped(window(padded, y, x, options.crop_height, options.crop_height), options));
+  // A canvas that is no multiple of the tile has smaller tiles at its edge, which are scaled up like any other.
+  const int64_t side = options.crop_height;
+  for (int64_t y = 0; y < canvas.height; y += side) {
+    for (int64_t x = 0; x < canvas.width; x += side) {
+      const Image tile = window(padded, y, x, std::min(side, canvas.height - y), std::min(side, canvas.width - x));
+      tiles.push_back(resized_and_cropped(tile, options));
     }
   }
   return tiles;
@@ -153,7 +156,7 @@ Sides target_size(int64_t height, int64_t width, const ImageProcessorOptions& op
 
 std::vector<Image> prepared(const Image& image, const ImageProcessorOptions& options) {
   Image rgb = convert_rgb(image);
-  if (options.padding == Padding::kSquare) {
+  if (options.padding == PaddingRule::kSquare) {
     Colour mean;
     for (size_t c = 0; c < 3; ++c) mean[c] = static_cast<uint8_t>(std::clamp(options.mean[c] * 255, 0.0, 255.0));
     rgb = pad_to_square(rgb, mean);

@@ -1,0 +1,123 @@
+#include "processors/image_processor.h"
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "core/error.h"
+#include "golden_file.h"
+
+namespace tessera {
+namespace {
+
+using nlohmann::json;
+
+Image gradient(int64_t height, int64_t width, int64_t channels = 3) {
+  Image image(height, width, channels);
+  for (size_t i = 0; i < image.pixels.size(); ++i) image.pixels[i] = static_cast<uint8_t>(i * 7 % 251);
+  return image;
+}
+
+ImageProcessor processor(const json& config) { return ImageProcessor(image_processor_options(config, "test")); }
+
+TEST(ImageProcessor, ABatchEqualsItsPicturesOneByOne) {
+  const ImageProcessor clip =
+      processor({{"image_processor_type", "CLIPImageProcessor"}, {"size", 32}, {"crop_size", 32}});
+  std::vector<Image> images;
+  for (int64_t i = 0; i < 9; ++i)
+    images.push_back(gradient(40 + 7 * i, 90 - 5 * i, i % 3 == 0 ? 4 : i % 3 == 1 ? 1 : 3));
+  const ImageBatch batch = clip(images);
+  EXPECT_EQ(batch.pixel_values.sizes(), (std::vector<int64_t>{9, 3, 32, 32}));
+  for (size_t i = 0; i < images.size(); ++i) {
+    EXPECT_TRUE(batch.pixel_values[static_cast<int64_t>(i)].equal(clip(images[i]).pixel_values[0]));
+    EXPECT_EQ(batch.image_sizes[static_cast<int64_t>(i)][1].item<int64_t>(), images[i].width);
+  }
+}
+
+TEST(ImageProcessor, ViltPadsTheBatchWithZerosAndSaysWhere) {
+  const ImageProcessor vilt = processor({{"image_processor_type", "ViltImageProcessor"}, {"size", 64}});
+  const std::vector<Image> images = {gradient(64, 96), gradient(96, 64)};
+  const ImageBatch batch = vilt(images);
+  EXPECT_EQ(batch.pixel_values.sizes(), (std::vector<int64_t>{2, 3, 96, 96}));
+  EXPECT_EQ(batch.pixel_mask.sum().item<int64_t>(), 2 * 64 * 96);
+  const torch::Tensor padded = batch.pixel_values * (1 - batch.pixel_mask.unsqueeze(1));
+  EXPECT_EQ(padded.abs().sum().item<float>(), 0);
+  EXPECT_EQ(batch.pixel_mask[0][63][95].item<int64_t>(), 1);
+  EXPECT_EQ(batch.pixel_mask[0][64][0].item<int64_t>(), 0);
+}
+
+TEST(ImageProcessor, LlavaNextPadsTheTilesOfTheBatch) {
+  const ImageProcessor llava = processor({{"image_processor_type", "LlavaNextImageProcessor"},
+                                          {"size", 16},
+                                          {"crop_size", 16},
+                                          {"image_grid_pinpoints", {{16, 32}, {32, 32}}}});
+  const std::vector<Image> images = {gradient(16, 32), gradient(64, 64)};
+  const ImageBatch batch = llava(images);
+  EXPECT_EQ(batch.pixel_values.sizes(), (std::vector<int64_t>{2, 5, 3, 16, 16}));
+  EXPECT_EQ(batch.tiles, (std::vector<int64_t>{3, 5}));
+  EXPECT_EQ(batch.pixel_values[0].slice(0, 3).abs().sum().item<float>(), 0);
+}
+
+TEST(ImageProcessor, LlavaNextScalesUpTheSmallTilesAtTheEdgeOfItsCanvas) {
+  const ImageProcessor llava = processor({{"image_processor_type", "LlavaNextImageProcessor"},
+                                          {"size", 16},
+                                          {"crop_size", 16},
+                                          {"image_grid_pinpoints", {{24, 24}}}});
+  EXPECT_EQ(llava(gradient(24, 24)).tiles, (std::vector<int64_t>{5}));
+}
+
+TEST(ImageProcessor, WithoutResizingPicturesMustAgreeInSize) {
+  const ImageProcessor vit = processor({{"image_processor_type", "ViTImageProcessor"}, {"do_resize", false}});
+  EXPECT_EQ(vit(gradient(5, 6)).pixel_values.size(3), 6);
+  const std::vector<Image> images = {gradient(5, 6), gradient(6, 5)};
+  EXPECT_THROW(vit(images), Error);
+  EXPECT_THROW(vit(std::span<const Image>()), Error);
+  EXPECT_THROW(vit(Image()), Error);
+}
+
+TEST(ImageProcessor, RescalingAndNormalisingCanBeTurnedOff) {
+  json config = {{"image_processor_type", "ViTImageProcessor"}, {"do_resize", false}, {"do_normalize", false}};
+  const Image image = gradient(3, 3);
+  EXPECT_NEAR(processor(config)(image).pixel_values[0][1][0][0].item<float>(), 7.0 / 255, 1e-6);
+  config["do_rescale"] = false;
+  EXPECT_EQ(processor(config)(image).pixel_values[0][1][0][0].item<float>(), 7);
+}
+
+TEST(ImageProcessor, AThreadOfAPictureIsRefusedBeforeItIsBlownUp) {
+  const ImageProcessor clip =
+      processor({{"image_processor_type", "CLIPImageProcessor"}, {"size", 4096}, {"crop_size", 4096}});
+  EXPECT_THROW(clip(gradient(1, 100000)), Error);
+}
+
+TEST(ImageProcessor, LoadsFromTheFileOrItsFolder) {
+  const std::filesystem::path folder = std::filesystem::temp_directory_path() / "tessera_processor_test";
+  std::filesystem::create_directory(folder);
+  EXPECT_THROW(ImageProcessor::load(folder), Error);
+  std::ofstream(folder / "config.json") << R"({"architecture": "vit", "pretrained_cfg": {"input_size": [3, 32, 32]}})";
+  EXPECT_EQ(ImageProcessor::load(folder).options().kind, "timm");
+  std::ofstream(folder / "preprocessor_config.json") << R"({"image_processor_type": "ViTImageProcessor"})";
+  EXPECT_EQ(ImageProcessor::load(folder).options().kind, "ViT");
+  std::ofstream(folder / "preprocessor_config.json") << "{";
+  EXPECT_THROW(ImageProcessor::load(folder), Error);
+  std::filesystem::remove_all(folder);
+}
+
+// The slow processors of the same models resample with PIL's precision; the recorded pixels cannot tell them apart.
+TEST(ImageProcessor, PilArithmeticIsWithinTheGoldensTolerance) {
+  if (testing::goldens().empty()) GTEST_SKIP() << "no goldens beside this checkout";
+  for (const char* kind : {"clip", "vit", "llava-next"}) {
+    const auto folder = testing::goldens() / kind;
+    ImageProcessorOptions options = ImageProcessor::load(folder).options();
+    options.arithmetic = Arithmetic::kPil;
+    const Image image = read_image(folder / "picture0.png");
+    const torch::Tensor want = testing::read_tensors(folder / "cases.safetensors").at("picture0/out/pixel_values");
+    const torch::Tensor error = (ImageProcessor(options)(image).pixel_values - want).abs();
+    EXPECT_LE(error.max().item<float>(), 0.02) << kind;
+    std::cout << kind << " with PIL's precision: largest error " << error.max().item<float>() << '\n';
+  }
+}
+
+}  // namespace
+}  // namespace tessera
