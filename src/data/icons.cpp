@@ -130,13 +130,13 @@ class Workers {
 
  private:
   void work() {
-    for (size_t index; (index = next_++) < shards_.size();) try {
-        one(shards_[index]);
-      } catch (...) {
-        const std::lock_guard lock(mutex_);
-        if (!failure_) failure_ = std::current_exception();
-        next_ = shards_.size();
-      }
+    try {
+      for (size_t index; (index = next_++) < shards_.size();) one(shards_[index]);
+    } catch (...) {
+      const std::lock_guard lock(mutex_);
+      if (!failure_) failure_ = std::current_exception();
+      next_ = shards_.size();  // the others stop after the shard they are at
+    }
   }
 
   void one(const Shard& shard) {

@@ -26,12 +26,13 @@ struct Idx {
 Idx read_idx(const fs::path& path, size_t axes) {
   std::string bytes = read_decompressed(path);
   const size_t header = 4 + 4 * axes;
-  if (bytes.size() < header) throw Error("is too short for an IDX file", path.string());
+  if (bytes.size() < 4) throw Error("is too short for an IDX file", path.string());
   if (const uint32_t magic = big_endian(bytes, 0); magic != (kUnsignedBytes | axes)) {
     const std::string expected = axes == 3 ? "2051 (pictures)" : "2049 (labels)";
     throw Error("has the magic number " + std::to_string(magic) + ", expected " + expected, path.string(),
                 "are pictures and labels in the wrong order?");
   }
+  if (bytes.size() < header) throw Error("is too short for an IDX file", path.string());
   Idx idx;
   uint64_t size = 1;
   for (size_t axis = 0; axis < axes; ++axis) {

@@ -67,13 +67,27 @@ void check(const torch::Tensor& features, const std::vector<int64_t>& classes, c
     throw Error("needs one row of features per class", which);
 }
 
-/// The distance from each row of `test` to its nearest row of each class: M x classes.
-torch::Tensor class_distances(const torch::Tensor& test, const torch::Tensor& train, const torch::Tensor& classes,
-                              int64_t count) {
-  torch::Tensor distances = train.square().sum(1).unsqueeze(0) - 2 * torch::matmul(test, train.t());  // M x N, squared
-  distances += test.square().sum(1, /*keepdim=*/true);
-  torch::Tensor nearest = torch::full({test.size(0), count}, std::numeric_limits<float>::infinity());
-  return nearest.scatter_reduce(1, classes.unsqueeze(0).expand({test.size(0), -1}), distances, "amin");
+/// Squared distances of each row of `test` to each of `train`: M x N.
+torch::Tensor distances(const torch::Tensor& test, const torch::Tensor& train) {
+  torch::Tensor squares = train.square().sum(1) - 2 * torch::matmul(test, train.t());  // M x N
+  return (squares + test.square().sum(1, /*keepdim=*/true)).contiguous();
+}
+
+/// The place of a class by the nearest picture of each; `count` where it has no picture.
+int64_t place(const float* distance, const std::vector<int64_t>& classes, int64_t truth, int64_t count) {
+  std::vector<float> nearest(static_cast<size_t>(count), std::numeric_limits<float>::infinity());
+  for (size_t i = 0; i < classes.size(); ++i) {
+    float& best = nearest[static_cast<size_t>(classes[i])];
+    best = std::min(best, distance[i]);
+  }
+  if (truth < 0 || truth >= count || !std::isfinite(nearest[static_cast<size_t>(truth)])) return count;
+  const float own = nearest[static_cast<size_t>(truth)];
+  int64_t before = 0;
+  for (int64_t other = 0; other < count; ++other) {
+    const float distance_of_other = nearest[static_cast<size_t>(other)];
+    before += distance_of_other < own || (distance_of_other == own && other < truth);
+  }
+  return before;
 }
 
 }  // namespace
@@ -110,21 +124,13 @@ std::vector<int64_t> nearest_neighbour_ranks(const torch::Tensor& train, const s
   if (train.size(1) != test.size(1))
     throw Error("have features of another length than the training pictures", "test pictures");
   const int64_t count = *std::max_element(train_classes.begin(), train_classes.end()) + 1;
-  const torch::Tensor classes = torch::tensor(train_classes, torch::kInt64);
   std::vector<int64_t> ranks;
   for (int64_t first = 0; first < test.size(0); first += kChunk) {
     const int64_t rows = std::min(kChunk, test.size(0) - first);
-    const torch::Tensor distances =
-        class_distances(test.narrow(0, first, rows), train, classes, count).contiguous();  // rows x classes
-    for (int64_t row = 0; row < rows; ++row) {
-      const float* distance = distances.data_ptr<float>() + row * count;
-      const int64_t truth = test_classes[static_cast<size_t>(first + row)];
-      const bool known = truth >= 0 && truth < count && std::isfinite(distance[truth]);
-      int64_t before = 0;
-      for (int64_t other = 0; known && other < count; ++other)
-        before += distance[other] < distance[truth] || (distance[other] == distance[truth] && other < truth);
-      ranks.push_back(known ? before : count);
-    }
+    const torch::Tensor squares = distances(test.narrow(0, first, rows), train);
+    for (int64_t row = 0; row < rows; ++row)
+      ranks.push_back(place(squares.data_ptr<float>() + row * train.size(0), train_classes,
+                            test_classes[static_cast<size_t>(first + row)], count));
   }
   return ranks;
 }

@@ -1,0 +1,111 @@
+#pragma once
+#include <archive.h>
+#include <archive_entry.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <string>
+
+#include "core/error.h"
+#include "core/files.h"
+#include "core/options.h"
+#include "data/archive.h"
+
+namespace tessera {
+
+/// A folder that lasts as long as the test.
+class TemporaryFolder {
+ public:
+  TemporaryFolder() {
+    std::string name = (std::filesystem::temp_directory_path() / "tessera-data-XXXXXX").string();
+    path_ = mkdtemp(name.data());
+  }
+  ~TemporaryFolder() { std::filesystem::remove_all(path_); }
+  std::filesystem::path operator/(const std::string& name) const { return path_ / name; }
+  const std::filesystem::path& path() const { return path_; }
+
+ private:
+  std::filesystem::path path_;
+};
+
+/// The message of the tessera::Error that `act` throws; empty, and a failure, when it throws none.
+template <class Act>
+std::string error_of(Act act) {
+  try {
+    act();
+  } catch (const Error& error) {
+    return error.what();
+  }
+  ADD_FAILURE() << "no Error was thrown";
+  return "";
+}
+
+/// An npm package in the folder, as scripts/fetch-data leaves it.
+inline void write_package(const std::filesystem::path& folder, const std::string& file, Json manifest,
+                          std::vector<TarMember> members) {
+  for (TarMember& member : members) member.name = "package/" + member.name;
+  members.push_back({"package/package.json", manifest.dump()});
+  write_file(folder / file, make_tar(members));
+}
+
+/// A square of one colour in Iconify's form.
+inline Json square(const std::string& colour) { return {{"body", "<path fill='" + colour + "' d='M0 0h8v8H0z'/>"}}; }
+
+/// Sets with the symbols grinning face and fire (seen) and waving hand (unseen), and what names them.
+inline void write_icon_packages(const std::filesystem::path& raw) {
+  const auto annotations = [](const char* outer, Json entries) {
+    return Json{{outer, {{"annotations", entries}}}}.dump();
+  };
+  const Json english = {{"😀", {{"default", {"face", "grin", "grinning face"}}, {"tts", {"grinning face"}}}},
+                        {"🔥", {{"default", {"flame"}}, {"tts", {"fire"}}}},
+                        {"👋", {{"default", {"hand"}}, {"tts", {"waving hand"}}}}};
+  const Json german = {{"😀", {{"default", {"Gesicht"}}, {"tts", {"grinsendes Gesicht"}}}}};
+  write_package(raw, "cldr-annotations-full-1.0.0.tgz", {{"name", "cldr-annotations-full"}, {"version", "1.0.0"}},
+                {{"annotations/en/annotations.json", annotations("annotations", english)},
+                 {"annotations/de/annotations.json", annotations("annotations", german)}});
+  const Json derived = {{"👋🏽", {{"tts", {"waving hand: medium skin tone"}}}}};
+  write_package(raw, "cldr-annotations-derived-full-1.0.0.tgz",
+                {{"name", "cldr-annotations-derived-full"}, {"version", "1.0.0"}},
+                {{"annotationsDerived/en/annotations.json", annotations("annotationsDerived", derived)},
+                 {"annotationsDerived/de/annotations.json", annotations("annotationsDerived", Json::object())}});
+  const Json emoji = {{{"label", "grinning face"}, {"hexcode", "1F600"}, {"emoji", "😀"}, {"group", 0}, {"subgroup", 1}},
+                      {{"label", "fire"}, {"hexcode", "1F525"}, {"emoji", "🔥"}, {"tags", {"hot"}}},
+                      {{"label", "waving hand"},
+                       {"hexcode", "1F44B"},
+                       {"emoji", "👋"},
+                       {"skins", {{{"label", "waving hand"}, {"hexcode", "1F44B-1F3FD"}, {"emoji", "👋🏽"}}}}}};
+  write_package(raw, "emojibase-data-1.0.0.tgz", {{"name", "emojibase-data"}, {"version", "1.0.0"}},
+                {{"en/data.json", emoji.dump()},
+                 {"meta/groups.json", R"({"groups": {"0": "smileys"}, "subgroups": {"1": "face-smiling"}})"},
+                 {"meta/unicode-names.json", R"({"1F525": "FIRE"})"},
+                 {"en/shortcodes/github.json", R"({"1F44B": ["wave"]})"}});
+  const auto icons = [](const std::string& prefix, Json set) {
+    set["prefix"] = prefix;
+    set["width"] = 8, set["height"] = 8;
+    return set.dump();
+  };
+  const Json flat = {
+      {"icons", {{"grinning-face", square("red")}, {"fire", square("orange")}, {"wave", square("blue")}}}};
+  write_package(raw, "iconify-json-flat-1.0.0.tgz",
+                {{"name", "@iconify-json/flat"}, {"version", "1.0.0"}, {"license", "MIT"}},
+                {{"icons.json", icons("flat", flat)}});
+  const Json round = {{"icons", {{"smile", square("green")}, {"hello-tone", square("brown")}, {"junk", square("red")}}},
+                      {"aliases", {{"grin", {{"parent", "smile"}}}}}};
+  write_package(raw, "iconify-json-round-2.1.0.tgz",
+                {{"name", "@iconify-json/round"}, {"version", "2.1.0"}, {"license", "ISC"}},
+                {{"icons.json", icons("round", round)},
+                 {"chars.json", R"({"1f600": "grin", "1f44b-1f3fd": "hello-tone"})"},
+                 {"info.json", R"({"name": "Round", "license": {"spdx": "CC0-1.0"}})"}});
+  const Json plain = {{"icons",
+                       {{"house-with-tree", {{"body", "<path d='M0 0h4v2z'/>"}, {"width", 4}, {"height", 2}}},
+                        {"waving-hand", square("black")}}}};
+  write_package(raw, "iconify-json-plain-1.0.0.tgz",
+                {{"name", "@iconify-json/plain"}, {"version", "1.0.0"}, {"license", "MIT"}},
+                {{"icons.json", icons("plain", plain)}});
+  write_package(raw, "iconify-json-fluent-emoji-flat-1.0.0.tgz",
+                {{"name", "@iconify-json/fluent-emoji-flat"}, {"version", "1.0.0"}, {"license", "MIT"}},
+                {{"icons.json", icons("fluent-emoji-flat", flat)}});
+}
+
+}  // namespace tessera
