@@ -1,15 +1,11 @@
 #include <unicode/brkiter.h>
 #include <unicode/utext.h>
 
-#include <array>
-#include <cstring>
-
 #include "core/error.h"
+#include "text/charsmap.h"
 #include "text/parts.h"
 
-// SentencePiece's normalization rules as a "precompiled charsmap": the size of a double-array trie, the trie, and the
-// replacements as strings that end in zero bytes. The double array is the one of darts-clone: 32-bit units that hold
-// an offset, a label and a flag that says whether a key ends here.
+// SentencePiece's normalization rules as the tokenizers library applies them: to graphemes.
 namespace tessera::text {
 namespace {
 
@@ -33,13 +29,6 @@ std::string decode_base64(const JsonNode& node) {
   return bytes;
 }
 
-uint32_t read_uint32(std::string_view bytes, size_t at) {
-  const auto byte = [&](size_t k) { return static_cast<uint32_t>(static_cast<unsigned char>(bytes[at + k])); };
-  return byte(0) | byte(1) << 8 | byte(2) << 16 | byte(3) << 24;
-}
-
-uint32_t offset_of(uint32_t unit) { return (unit >> 10) << ((unit & (1U << 9)) >> 6); }
-
 icu::BreakIterator& grapheme_breaks() {
   thread_local const std::unique_ptr<icu::BreakIterator> breaks = [] {
     UErrorCode status = U_ZERO_ERROR;
@@ -53,19 +42,10 @@ icu::BreakIterator& grapheme_breaks() {
 
 class Precompiled : public Normalizer {
  public:
-  explicit Precompiled(const JsonNode& node) {
-    const std::string bytes = decode_base64(node);
-    if (bytes.empty()) return;  // no rules at all
-    if (bytes.size() < 4) node.fail("charsmap is too short");
-    const size_t size = read_uint32(bytes, 0);
-    if (size % 4 != 0 || size > bytes.size() - 4) node.fail("charsmap is shorter than its trie");
-    for (size_t at = 0; at < size; at += 4) units_.push_back(read_uint32(bytes, 4 + at));
-    replacements_ = bytes.substr(4 + size);
-    if (!is_valid_utf8(replacements_)) node.fail("charsmap holds text that is not UTF-8");
-  }
+  explicit Precompiled(const JsonNode& node) : rules_(decode_base64(node), node.where()) {}
 
   void normalize(AlignedText& text) const override {
-    if (units_.empty() || text.empty()) return;
+    if (rules_.empty() || text.empty()) return;
     AlignedText out;
     UErrorCode status = U_ZERO_ERROR;
     UText view = UTEXT_INITIALIZER;
@@ -98,34 +78,12 @@ class Precompiled : public Normalizer {
   }
 
   bool replace(const AlignedText& text, size_t begin, size_t end, AlignedText& out) const {
-    const auto found = shortest_prefix(std::string_view(text.text).substr(begin, end - begin));
-    if (!found || *found > replacements_.size()) return false;
-    const char* replacement = replacements_.c_str() + *found;
-    if ((static_cast<unsigned char>(*replacement) & 0xC0) == 0x80) return false;  // damaged: the middle of a character
-    out.push(std::string_view(replacement), text.range(begin, end));
-    return true;
+    const auto rule = rules_.shortest_prefix(std::string_view(text.text).substr(begin, end - begin));
+    if (rule) out.push(rule->replacement, text.range(begin, end));
+    return rule.has_value();
   }
 
-  std::optional<size_t> shortest_prefix(std::string_view key) const {
-    size_t position = 0;
-    uint32_t unit = units_[0];
-    position ^= offset_of(unit);
-    for (const char c : key) {
-      const auto label = static_cast<unsigned char>(c);
-      if (label == 0) return std::nullopt;
-      position ^= label;
-      if (position >= units_.size()) return std::nullopt;
-      unit = units_[position];
-      if ((unit & ((1U << 31) | 0xFF)) != label) return std::nullopt;
-      position ^= offset_of(unit);
-      if (position >= units_.size()) return std::nullopt;
-      if ((unit >> 8) & 1) return units_[position] & ((1U << 31) - 1);
-    }
-    return std::nullopt;
-  }
-
-  std::vector<uint32_t> units_;
-  std::string replacements_;
+  Charsmap rules_;
 };
 
 }  // namespace

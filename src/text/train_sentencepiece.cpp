@@ -1,30 +1,16 @@
-#include <sentencepiece_trainer.h>
-
 #include <fstream>
 #include <mutex>
 
 #include "core/error.h"
+#include "text/sentencepiece_library.h"
 #include "text/tokenizer.h"
 #include "text/utf8.h"
 
 namespace tessera {
 namespace {
 
-class Sentences : public sentencepiece::SentenceIterator {
- public:
-  explicit Sentences(const std::vector<std::string>& sentences) : sentences_(sentences) {}
-  bool done() const override { return at_ >= sentences_.size(); }
-  void Next() override { ++at_; }
-  const std::string& value() const override { return sentences_[at_]; }
-  sentencepiece::util::Status status() const override { return {}; }
-
- private:
-  const std::vector<std::string>& sentences_;
-  size_t at_ = 0;
-};
-
-std::unordered_map<std::string, std::string> arguments(const SentencePieceOptions& options) {
-  std::unordered_map<std::string, std::string> all = {
+std::map<std::string, std::string> arguments(const SentencePieceOptions& options) {
+  std::map<std::string, std::string> all = {
       {"vocab_size", std::to_string(options.vocab_size)},
       {"model_type", options.model},
       {"byte_fallback", options.byte_fallback ? "true" : "false"},
@@ -58,13 +44,9 @@ std::string train_sentencepiece(const std::vector<std::string>& sentences, const
   if (sentences.empty()) throw Error("there is no text to train on", "train_sentencepiece");
   static std::mutex one_at_a_time;  // the library's seed is global
   const std::lock_guard lock(one_at_a_time);
-  sentencepiece::SetRandomGeneratorSeed(options.seed);
-  Sentences iterator(sentences);
   std::string model;
-  const auto status = sentencepiece::SentencePieceTrainer::Train(arguments(options), &iterator, &model);
-  if (!status.ok()) {
-    throw Error(status.ToString(), "train_sentencepiece", "give more text or ask for a smaller vocabulary");
-  }
+  const std::string error = text::sentencepiece_library().train(arguments(options), sentences, options.seed, model);
+  if (!error.empty()) throw Error(error, "train_sentencepiece", "give more text or ask for a smaller vocabulary");
   return model;
 }
 
