@@ -116,7 +116,7 @@ std::string SymbolTable::find_name(std::string_view words) const {
 
 void SymbolTable::add_name(std::string_view words, const std::string& id) {
   const std::string bare = bare_name(words);
-  if (!bare.empty()) spelled_.emplace(bare, id);
+  if (!bare.empty() && find_name(bare).empty()) spelled_.emplace(bare, id);
 }
 
 void SymbolTable::read_emojibase(const fs::path& raw) {

@@ -36,7 +36,7 @@ class SymbolTable {
   /// The identifier of a symbol spelled in words, as icon sets do ("grinning-face", "alienmonster"): by CLDR name, then
   /// emojibase label, Unicode name and shortcode. Case, spaces and punctuation do not matter. Empty when unknown.
   std::string find_name(std::string_view words) const;
-  /// Teaches find_name() another spelling; one that is already known stays.
+  /// Teaches find_name() another spelling; one that it knows already stays (a set calls Clipperton "flag for France").
   void add_name(std::string_view words, const std::string& id);
 
  private:

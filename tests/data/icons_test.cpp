@@ -225,8 +225,10 @@ TEST_F(Icons, NamesAreFoundHoweverTheyAreSpelled) {
   EXPECT_EQ(symbols.find_name("unheard of"), "");
   symbols.add_name("hello", "1f44b");
   symbols.add_name("fire", "1f44b");
+  symbols.add_name("flag for fire", "1f44b");
   EXPECT_EQ(symbols.find_name("HELLO"), "1f44b");
   EXPECT_EQ(symbols.find_name("fire"), "1f525") << "the better source stays";
+  EXPECT_EQ(symbols.find_name("flag for fire"), "1f525");
   EXPECT_EQ(bare_name("Trinidad & Tobago"), "trinidadandtobago");
 }
 
