@@ -42,6 +42,28 @@ std::string error_message(int code) {
   return reinterpret_cast<const char*>(buffer);
 }
 
+// What \w means to Oniguruma: letters, marks, numbers and connectors. PCRE2 has letters, numbers and the underscore.
+std::string translate_word_class(const std::string& regex) {
+  constexpr std::string_view kWord = "\\p{Alphabetic}\\p{M}\\p{N}\\p{Pc}";
+  std::string out;
+  int depth = 0;  // of brackets
+  for (size_t i = 0; i < regex.size(); ++i) {
+    const bool escape = regex[i] == '\\' && i + 1 < regex.size();
+    if (escape && regex[i + 1] == 'w') {
+      out.append(depth == 0 ? "[" : "").append(kWord).append(depth == 0 ? "]" : "");
+    } else if (escape && regex[i + 1] == 'W' && depth == 0) {
+      out.append("[^").append(kWord).append("]");
+    } else {
+      if (regex[i] == '[') depth = 1;
+      if (regex[i] == ']') depth = 0;
+      out += regex[i];
+      if (escape) out += regex[i + 1];
+    }
+    if (escape) ++i;
+  }
+  return out;
+}
+
 void push_piece(std::vector<Piece>& pieces, size_t begin, size_t end, bool match) {
   if (match || begin < end) pieces.push_back({begin, end, match});
 }
@@ -80,10 +102,11 @@ void Pattern::compile(const std::string& regex, const std::string& where) {
   }
   int code = 0;
   size_t offset = 0;
-  pcre2_code* compiled = pcre2_compile(reinterpret_cast<PCRE2_SPTR>(regex.data()), regex.size(), PCRE2_UTF | PCRE2_UCP,
+  const std::string ours = translate_word_class(regex);
+  pcre2_code* compiled = pcre2_compile(reinterpret_cast<PCRE2_SPTR>(ours.data()), ours.size(), PCRE2_UTF | PCRE2_UCP,
                                        &code, &offset, nullptr);
   if (!compiled) {
-    throw Error("regular expression '" + regex + "': " + error_message(code) + " at " + std::to_string(offset), where);
+    throw Error("regular expression '" + regex + "': " + error_message(code), where);
   }
   code_ = std::make_unique<Code>(compiled);
   pcre2_jit_compile(compiled, PCRE2_JIT_COMPLETE);  // where it fails, the interpreter runs

@@ -150,12 +150,13 @@ class MetaspacePreTokenizer : public PreTokenizer {
   Metaspace options_;
 };
 
-// Kana and the long-vowel mark count as Han; a space belongs to whatever stands before it.
+// Kana and the long-vowel mark count as Han; a space, like a character of no script, belongs to what stands before it.
 std::optional<UScriptCode> script_of(char32_t c) {
   if (c == U' ') return std::nullopt;
   if (c == 0x30FC) return USCRIPT_HAN;
   UErrorCode status = U_ZERO_ERROR;
   const UScriptCode script = uscript_getScript(static_cast<UChar32>(c), &status);
+  if (script == USCRIPT_UNKNOWN) return std::nullopt;  // unassigned and private characters
   return script == USCRIPT_HIRAGANA || script == USCRIPT_KATAKANA ? USCRIPT_HAN : script;
 }
 
@@ -209,6 +210,13 @@ std::unique_ptr<PreTokenizer> make_punctuation(const JsonNode& node) {
   return std::make_unique<SplitByCharacter>(is_punctuation, behavior);
 }
 
+// \w+|[^\w\s]+, with the \w of Rust, which knows no fractions but joiners.
+std::unique_ptr<PreTokenizer> make_whitespace(const JsonNode& node) {
+  const std::string word = "\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}\\p{Join_Control}";
+  return std::make_unique<SplitByPattern>(Pattern("[" + word + "]+|[^" + word + "\\s]+", node.where()),
+                                          Behavior::Removed, true);
+}
+
 }  // namespace
 
 std::unique_ptr<PreTokenizer> make_pre_tokenizer(const JsonNode& node) {
@@ -221,9 +229,7 @@ std::unique_ptr<PreTokenizer> make_pre_tokenizer(const JsonNode& node) {
     return std::make_unique<SplitByPattern>(Pattern(node.at("pattern")), parse_behavior(node.at("behavior")),
                                             node.boolean("invert", false));
   }
-  if (type == "Whitespace") {
-    return std::make_unique<SplitByPattern>(Pattern("\\w+|[^\\w\\s]+", node.where()), Behavior::Removed, true);
-  }
+  if (type == "Whitespace") return make_whitespace(node);
   if (type == "WhitespaceSplit") return std::make_unique<SplitByCharacter>(is_whitespace, Behavior::Removed);
   if (type == "Punctuation") return make_punctuation(node);
   if (type == "Digits") return make_digits(node);
