@@ -93,7 +93,7 @@ int64_t place(const float* distance, const std::vector<int64_t>& classes, int64_
 }  // namespace
 
 torch::Tensor pixel_features(const Image& image) {
-  const Image small = resize(composite(image, kWhite), kPixels, kPixels, Filter::kBox);
+  const Image small = resize(composite(image, kWhite), kPixels, kPixels, Filter::kBilinear);
   torch::Tensor features = torch::empty({static_cast<int64_t>(small.pixels.size())});
   float* out = features.data_ptr<float>();
   for (const uint8_t value : small.pixels) *out++ = static_cast<float>(value) / 255.0f;
