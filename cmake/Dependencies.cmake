@@ -23,7 +23,7 @@ target_compile_options(tessera_flags INTERFACE -Wall -Wextra -Wshadow -Wconversi
                                                -Werror -pthread -fPIC)
 # GCC 12 sees overlaps and overflows inside its own std::string where there are none (GCC bugs 105329 and 105651).
 target_compile_options(tessera_flags INTERFACE $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict -Wno-stringop-overflow
-                                               -Wno-stringop-overread -Wno-array-bounds -Wno-maybe-uninitialized>)
+                                               -Wno-stringop-overread -Wno-array-bounds>)
 target_link_libraries(tessera_flags INTERFACE torch c10 nlohmann_json::nlohmann_json Threads::Threads)
 if(TESSERA_SANITIZE)
   target_compile_options(tessera_flags INTERFACE -fsanitize=address,undefined -fno-omit-frame-pointer)

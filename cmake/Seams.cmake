@@ -59,7 +59,9 @@ function(tessera_library)
   target_include_directories(tessera PUBLIC $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}/tessera>
                                             $<BUILD_INTERFACE:${CMAKE_SOURCE_DIR}/src>)
   target_compile_features(tessera PUBLIC cxx_std_20)
+  add_dependencies(tessera tessera_sentencepiece)
   install(TARGETS tessera EXPORT TesseraTargets)
+  install(TARGETS tessera_sentencepiece LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
   install(DIRECTORY ${CMAKE_SOURCE_DIR}/src/ DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/tessera
           FILES_MATCHING PATTERN "*.h" PATTERN "apps" EXCLUDE PATTERN "parity" EXCLUDE)
   install(EXPORT TesseraTargets DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/Tessera NAMESPACE Tessera::)

@@ -25,8 +25,12 @@ struct Place {
 ///
 ///   {"[vit.]encoder.layer.{n}.attention.attention.{query|key|value}.*", "blocks.{n}.attention.qkv.*[{0|1|2}]"}
 struct NameRule {
+  // A constructor, because two rules in braces would otherwise be read as one rule of two strings made from iterators.
+  NameRule(const char* published_name, const char* module_path, bool second_name = false)
+      : published(published_name), path(module_path), alias(second_name) {}
+
   std::string published, path;
-  bool alias = false;  ///< a second name of a tensor (tied weights): read and compared, written only where it was read
+  bool alias;  ///< a second name of a tensor (tied weights): read and compared, written only where it was read
 };
 
 /// The correspondence between the names of a published checkpoint and the paths of a module, in both directions. It maps

@@ -1,0 +1,36 @@
+# Every target is complete by itself on a fresh Debian machine.
+.PHONY: all demo test bench format lint clean packages configure install
+BUILD := build
+JOBS ?= $(shell nproc)
+
+all: configure
+	cmake --build $(BUILD) -j $(JOBS)
+
+packages:
+	@scripts/install-packages
+
+configure: packages
+	@cmake --preset release >$(BUILD).log 2>&1 || { cat $(BUILD).log; exit 1; }
+	@mkdir -p $(BUILD) && mv $(BUILD).log $(BUILD)/configure.log
+
+demo: configure
+	cmake --build $(BUILD) -j $(JOBS) --target tessera_cli
+	demo/run
+
+test: all
+	cd $(BUILD) && ctest -j $(JOBS) --output-on-failure
+
+bench: all
+	bench/run
+
+format:
+	git ls-files '*.cpp' '*.h' | xargs clang-format -i
+
+lint: configure
+	scripts/lint
+
+install: all
+	cmake --install $(BUILD)
+
+clean:
+	rm -rf $(BUILD) build-debug build-sanitize
