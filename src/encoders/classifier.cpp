@@ -6,16 +6,13 @@ ImageClassifier::ImageClassifier(const ImageClassifierOptions& options) : option
   const auto& o = options_;
   encoder_ = register_module("encoder", encoders().make(o.encoder, "encoder"));
   pool_ = register_module("pool", make_pool(o.pool, "pool"));
-  if (o.pool_norm_eps > 0) pool_norm_ = add<Norm>("pool_norm", encoder_->width(), o.pool_norm_eps);
   head_ = add<Linear>("head", encoder_->width(), o.classes);
   if (o.distillation) distillation_head_ = add<Linear>("distillation_head", encoder_->width(), o.classes);
 }
 
 Tensor ImageClassifier::forward(const Tensor& pixels) {
   const Tokens tokens = encoder_->forward(pixels);
-  Tensor pooled = pool_->forward(tokens);
-  if (pool_norm_) pooled = pool_norm_->forward(pooled);
-  const Tensor logits = head_->forward(pooled);
+  const Tensor logits = head_->forward(pool_->forward(tokens));
   if (!distillation_head_) return logits;
   return (logits + distillation_head_->forward(tokens.x.select(1, 1))) / 2;
 }

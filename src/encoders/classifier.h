@@ -1,7 +1,6 @@
 #pragma once
 #include "encoders/encoder.h"
 #include "layers/linear.h"
-#include "layers/norm.h"
 #include "layers/pool.h"
 
 namespace tessera {
@@ -10,7 +9,6 @@ namespace tessera {
 struct ImageClassifierOptions {
   Json encoder;
   Json pool = {{"kind", "first"}};
-  double pool_norm_eps = 0;   ///< of a norm after pooling (timm's fc_norm); 0: no norm
   bool distillation = false;  ///< a second classifier reads token 1, and the logits are the mean of both (DeiT)
   int64_t classes = 1000;
 };
@@ -30,7 +28,6 @@ class ImageClassifier : public Module {
   ImageClassifierOptions options_;
   std::shared_ptr<Encoder> encoder_;
   std::shared_ptr<Pool> pool_;
-  std::shared_ptr<Norm> pool_norm_;
   std::shared_ptr<Linear> head_, distillation_head_;
 };
 

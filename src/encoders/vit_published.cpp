@@ -50,7 +50,7 @@ const NameTable kTimm = {
         {"blocks.{n}.mlp.fc1.*", "encoder.blocks.{n}.ffn.up.*"},
         {"blocks.{n}.mlp.fc2.*", "encoder.blocks.{n}.ffn.down.*"},
         {"norm.*", "encoder.norm.*"},
-        {"fc_norm.*", "pool_norm.*"},
+        {"fc_norm.*", "pool.norm.*"},
         {"head_dist.*", "distillation_head.*"},
         {"head.*", "head.*"},
     },
@@ -116,10 +116,10 @@ Assembly assemble_timm(const Json& json, const std::string& where) {
   const std::string pool = config.get<std::string>("global_pool", "token");
   check_choice(pool, {"token", "avg"}, where + ": global_pool");
   vit.final_norm = pool == "token" || config.get<bool>("final_norm", false);
-  ImageClassifierOptions options{.encoder = write_options(vit), .pool = {{"kind", pool == "avg" ? "mean" : "first"}}};
+  ImageClassifierOptions options{.encoder = write_options(vit), .pool = {{"kind", "first"}}};
+  if (pool == "avg") options.pool = {{"kind", "mean"}, {"dim", vit.final_norm ? 0 : vit.dim}, {"eps", vit.eps}};
   options.encoder["kind"] = "vit";
   options.classes = config.get<int64_t>("num_classes", 1000);
-  options.pool_norm_eps = vit.final_norm ? 0 : vit.eps;
   options.distillation = config.get<bool>("distilled", false);
   config.ignore({"dynamic_img_size", "weight_init", "drop_rate", "drop_path_rate", "fix_init"});
   config.done();

@@ -48,7 +48,7 @@ NameTable tower_names() {
       },
       {{"vision_model.embeddings", "image.embed"},
        {"text_model.last_hidden_state", "text.norm"},
-       {"text_model.pooler_output", "text_pooled"}}};
+       {"text_model.pooler_output", "text_projection"}}};
   return own + layer_names().within("vision_model.encoder.layers.", "image.blocks.") +
          layer_names().within("text_model.encoder.layers.", "text.blocks.");
 }

@@ -15,8 +15,8 @@ const Registration<TextEncoder, Bert, BertOptions> registration(text_encoders(),
 
 Bert::Bert(const BertOptions& options) : options_(options) {
   const auto& o = options_;
-  words_ = add<Embedding>("words", o.vocabulary, o.dim);
-  positions_ = add<Embedding>("positions", o.positions, o.dim);
+  words_ = add<Embedding>("words", o.vocabulary, o.dim, 0.02, o.padding_id);
+  positions_ = add<Embedding>("positions", o.positions, o.dim, 0.02, o.positions_follow_padding ? o.padding_id : -1);
   types_ = add<Embedding>("types", o.types, o.dim);
   norm_ = add<Norm>("norm", o.dim, o.eps);
   blocks_ = add<ModuleList<Block>>("blocks");

@@ -24,10 +24,10 @@ Tensor Convolution::forward(const Tensor& x) {
   return tap(*this, torch::conv2d(x, weight, bias, {o.stride_height, o.stride_width}, o.padding, 1, o.groups));
 }
 
-Embedding::Embedding(int64_t count, int64_t dim, double deviation) {
+Embedding::Embedding(int64_t count, int64_t dim, double deviation, int64_t padding_id) : padding_id_(padding_id) {
   weight = Module::weight("weight", {count, dim}, deviation);
 }
 
-Tensor Embedding::forward(const Tensor& ids) { return tap(*this, torch::embedding(weight, ids)); }
+Tensor Embedding::forward(const Tensor& ids) { return tap(*this, torch::embedding(weight, ids, padding_id_)); }
 
 }  // namespace tessera

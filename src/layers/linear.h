@@ -34,11 +34,15 @@ class Convolution : public Module {
 /// A table of vectors, looked up by index.
 class Embedding : public Module {
  public:
-  Embedding(int64_t count, int64_t dim, double deviation = 0.02);
+  /// @param padding_id  a row that learns nothing from look-ups; -1: none
+  Embedding(int64_t count, int64_t dim, double deviation = 0.02, int64_t padding_id = -1);
   /// @param ids  any shape, int64 -> the shape x dim
   Tensor forward(const Tensor& ids);
 
   Tensor weight;  ///< count x dim
+
+ private:
+  int64_t padding_id_;
 };
 
 }  // namespace tessera

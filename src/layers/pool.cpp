@@ -16,16 +16,6 @@ class LastPool : public Pool {
   Tensor forward(const Tokens& tokens) override { return tap(*this, tokens.x.select(1, tokens.x.size(1) - 1)); }
 };
 
-class MeanPool : public Pool {
- public:
-  Tensor forward(const Tokens& tokens) override {
-    const Tensor x = tokens.body();
-    if (!tokens.mask.defined()) return tap(*this, x.mean(1));
-    const Tensor real = tokens.mask.narrow(1, tokens.prefix, x.size(1)).to(x.scalar_type()).unsqueeze(-1);
-    return tap(*this, (x * real).sum(1) / real.sum(1).clamp_min(1));
-  }
-};
-
 }  // namespace
 
 std::shared_ptr<Pool> make_pool(const Json& options, const std::string& where) {
@@ -33,10 +23,26 @@ std::shared_ptr<Pool> make_pool(const Json& options, const std::string& where) {
   check_choice(kind, {"first", "last", "mean", "attention"}, where + ".kind");
   if (kind == "first") return std::make_shared<FirstPool>();
   if (kind == "last") return std::make_shared<LastPool>();
-  if (kind == "mean") return std::make_shared<MeanPool>();
   Json rest = options;
   rest.erase("kind");
+  if (kind == "mean") return std::make_shared<MeanPool>(read_options<MeanPoolOptions>(rest, where));
   return std::make_shared<AttentionPool>(read_options<AttentionPoolOptions>(rest, where));
+}
+
+MeanPool::MeanPool(const MeanPoolOptions& options) {
+  if (options.dim > 0) norm_ = add<Norm>("norm", options.dim, options.eps);
+}
+
+Tensor MeanPool::forward(const Tokens& tokens) {
+  const Tensor x = tokens.body();
+  Tensor mean;
+  if (tokens.mask.defined()) {
+    const Tensor real = tokens.mask.narrow(1, tokens.prefix, x.size(1)).to(x.scalar_type()).unsqueeze(-1);
+    mean = (x * real).sum(1) / real.sum(1).clamp_min(1);
+  } else {
+    mean = x.mean(1);
+  }
+  return tap(*this, norm_ ? norm_->forward(mean) : mean);
 }
 
 AttentionPool::AttentionPool(const AttentionPoolOptions& options) : options_(options) {
