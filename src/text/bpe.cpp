@@ -121,7 +121,8 @@ class Bpe : public Model {
     };
     // The second half loses the mark of a continued word.
     const std::string tail = right.size() >= prefix_.size() ? right.substr(prefix_.size()) : right;
-    merges_[pair_key(find(left), find(right))] = {static_cast<int32_t>(rank), find(left + tail)};
+    const int64_t first = find(left), second = find(right);
+    merges_[pair_key(first, second)] = {static_cast<int32_t>(rank), find(left + tail)};
   }
 
   // The characters of the word as symbols. What is not in the vocabulary becomes bytes, or the unknown token, or, where

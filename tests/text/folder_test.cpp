@@ -35,7 +35,7 @@ TEST(TokenizerFolders, OlderByteLevelLayoutGivesTheSameIds) {
     const fs::path folder = testing::scratch_folder(name);
     write_byte_level_folder(golden, folder);
     const Tokenizer tokenizer = load_tokenizer(folder);
-    for (const auto& want : testing::read_cases(golden)["single"]) {
+    for (const auto& want : testing::read_cases(golden, "single")) {
       SCOPED_TRACE(name + want["text"].dump());
       EXPECT_EQ(tokenizer.encode(want["text"].get<std::string>()).ids, want["ids"].get<Ids>());
     }
@@ -55,7 +55,7 @@ TEST(TokenizerFolders, OlderBertLayoutGivesTheSameIds) {
     write(folder / "vocab.txt", vocab);
     write(folder / "tokenizer_config.json", Json{{"do_lower_case", name == "bert-uncased"}}.dump());
     const Tokenizer tokenizer = load_tokenizer(folder);
-    for (const auto& want : testing::read_cases(golden)["single"]) {
+    for (const auto& want : testing::read_cases(golden, "single")) {
       SCOPED_TRACE(name + want["text"].dump());
       const Encoding got = tokenizer.encode(want["text"].get<std::string>());
       EXPECT_EQ(got.ids, want["ids"].get<Ids>());
@@ -73,7 +73,7 @@ TEST(TokenizerFolders, ConfigurationOfASentencePieceFolderIsHonoured) {
   write(folder / "tokenizer_config.json", R"({"tokenizer_class": "LlamaTokenizer", "bos_token": "<s>"})");
   write(folder / "added_tokens.json", R"({"<image>": 4000})");
   const Tokenizer tokenizer = load_tokenizer(folder);
-  for (const auto& want : testing::read_cases(golden)["pair"]) {
+  for (const auto& want : testing::read_cases(golden, "pair")) {
     const Encoding got = tokenizer.encode_pair(want["text"].get<std::string>(), want["pair"].get<std::string>());
     EXPECT_EQ(got.ids, want["ids"].get<Ids>());
     EXPECT_EQ(got.type_ids, want["type_ids"].get<Ids>());

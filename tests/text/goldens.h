@@ -36,8 +36,9 @@ inline std::string read_bytes(const std::filesystem::path& path) {
   return {std::istreambuf_iterator<char>(file), {}};
 }
 
-inline nlohmann::json read_cases(const std::filesystem::path& folder) {
-  return nlohmann::json::parse(read_bytes(folder / "cases.json"));
+/// The recorded cases of a kind ("single" or "pair"); null where there are none.
+inline nlohmann::json read_cases(const std::filesystem::path& folder, const std::string& kind) {
+  return nlohmann::json::parse(read_bytes(folder / "cases.json")).value(kind, nlohmann::json());
 }
 
 /// A folder of its own for a test, emptied before it is used.
