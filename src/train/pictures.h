@@ -1,0 +1,51 @@
+#pragma once
+#include <map>
+#include <string>
+#include <vector>
+
+#include "io/image.h"
+
+namespace tessera {
+
+/// What several pictures may show: a symbol in all its styles, or one icon.
+struct Concept {
+  std::string id;                                            ///< "1f600", "icon:mdi:account"
+  std::map<std::string, std::string> names;                  ///< language -> caption
+  std::map<std::string, std::vector<std::string>> keywords;  ///< language -> words that also fit
+  bool seen = true;                                          ///< false: held out, never trained on
+  bool skin_tone = false;                                    ///< a variant with a skin-tone modifier
+};
+
+/// One picture and what it shows.
+struct Picture {
+  Image pixels;               ///< RGBA; the colours are premultiplied with alpha, so that they can be interpolated
+  int64_t concept_index = 0;  ///< into Pictures::concepts
+  std::string key;            ///< name of the member in its shard
+  std::string style, split;
+};
+
+/// Captioned pictures in memory, as `tessera data icons` writes them: WebDataset shards of KEY.png and KEY.json.
+struct Pictures {
+  std::vector<Concept> concepts;
+  std::vector<Picture> pictures;
+
+  /// Reads and decodes shards and adds what they hold; pictures of one concept find each other by its id.
+  /// @param patterns  files, or patterns such as "data/icons/train-*.tar"
+  /// @throws Error when a pattern matches nothing, a shard is damaged or a picture has no description
+  void read(const std::vector<std::string>& patterns);
+  /// Adds the concepts of a names.jsonl, which have no pictures.
+  void read_names(const std::string& path);
+  /// The index of a concept, which is added when it is new.
+  int64_t add_concept(Concept item);
+
+ private:
+  std::map<std::string, int64_t> by_id_;
+};
+
+/// The files that match, sorted. @throws Error when there is none
+std::vector<std::string> expand_pattern(const std::string& pattern);
+
+/// Any picture as RGBA with colours premultiplied by alpha, rounded to bytes.
+Image premultiply(const Image& image);
+
+}  // namespace tessera

@@ -1,0 +1,94 @@
+#pragma once
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "core/options.h"
+#include "train/augment.h"
+#include "train/captions.h"
+#include "train/objective.h"
+#include "train/optimizer.h"
+#include "train/schedule.h"
+
+namespace tessera {
+
+/// Some shards and how often their pictures are drawn.
+struct SourceOptions {
+  std::vector<std::string> shards;  ///< files or patterns
+  double weight = 0;  ///< share of each batch, relative to the other sources'; 0: as many as it has pictures
+};
+TESSERA_OPTIONS(SourceOptions, shards, weight)
+
+struct DataOptions {
+  std::vector<SourceOptions> sources;
+  int64_t size = 64;                           ///< pixels of a side that the model sees
+  std::vector<double> mean = {0.5, 0.5, 0.5};  ///< subtracted from pixels in [0, 1],
+  std::vector<double> std = {0.5, 0.5, 0.5};   ///< which are then divided by this
+};
+TESSERA_OPTIONS(DataOptions, sources, size, mean, std)
+
+/// Where the tokenizer comes from: a path, or a SentencePiece model trained on the captions of the run.
+struct TokenizerRecipe {
+  std::string path;               ///< a tokenizer file or folder; empty: train one
+  int64_t vocabulary = 8000;      ///< pieces, when trained
+  std::string model = "unigram";  ///< unigram or bpe
+  bool byte_fallback = true;      ///< so that no text is unknown
+  std::string corpus;             ///< a file with a caption a line; empty: the captions of the pictures
+};
+TESSERA_OPTIONS(TokenizerRecipe, path, vocabulary, model, byte_fallback, corpus)
+
+/// Zero-shot classification while training: pictures that are never trained on, among the names of all symbols.
+struct EvaluationOptions {
+  int64_t every = 1000;  ///< steps; 0: never
+  std::vector<std::string> shards;
+  std::string names;  ///< names.jsonl: the candidates; empty: the names of the pictures' own concepts
+  std::vector<std::string> languages = {"en"};  ///< the first one's top-1 chooses the best checkpoint
+  int64_t limit = 0;                            ///< evaluate on this many pictures, evenly spread; 0: all
+  bool seen_only = true;                        ///< symbols of the training set alone
+};
+TESSERA_OPTIONS(EvaluationOptions, every, shards, names, languages, limit, seen_only)
+
+/// All that decides a run. The same recipe, data and number of threads give the same weights.
+struct Recipe {
+  Json model;  ///< a dual encoder; text.vocabulary is filled in from the tokenizer where it is absent
+  TokenizerRecipe tokenizer;
+  DataOptions data;
+  CaptionOptions captions;
+  AugmentOptions augment;
+  Json augment_start = Json::object();  ///< what of augment has another value in the first step,
+  double augment_ramp = 0;              ///< and reaches its own, linearly, after this part of the steps (0 to 1)
+  ObjectiveOptions objective;
+  OptimizerOptions optimizer;
+  ScheduleOptions schedule;
+  EvaluationOptions evaluation;
+  int64_t steps = 0;                   ///< optimizer steps; 0: from epochs
+  double epochs = 0;                   ///< passes over as many pictures as the data has
+  int64_t batch = 128;                 ///< pictures of a micro-batch, which contrast with each other
+  int64_t accumulate = 1;              ///< micro-batches per optimizer step
+  std::string precision = "bfloat16";  ///< of matrix products: float32 or bfloat16; weights and sums are float32
+  double ema = 0.999;                  ///< decay of the averaged weights, which are evaluated and shipped; 0: none
+  int64_t seed = 0;
+  int64_t threads = 0;             ///< 0: all cores
+  int64_t replicas = 0;            ///< parts of a batch that run side by side, one thread each; 0: one
+  int64_t workers = 1;             ///< threads that prepare batches ahead
+  int64_t checkpoint_every = 500;  ///< steps
+};
+TESSERA_OPTIONS(Recipe, model, tokenizer, data, captions, augment, augment_start, augment_ramp, objective, optimizer,
+                schedule, evaluation, steps, epochs, batch, accumulate, precision, ema, seed, threads, replicas,
+                workers, checkpoint_every)
+
+/// Reads and checks a recipe. @throws Error naming the key
+Recipe read_recipe(const Json& json, const std::string& where);
+
+/// Changes one value of a recipe: "optimizer.learning_rate=1e-4". What follows "=" is JSON, or else a string.
+/// @throws Error when the setting is not of this form
+void set_value(Json& recipe, const std::string& setting);
+
+/// How pictures are varied in the first step. @throws Error for unknown keys
+AugmentOptions starting_augment(const Recipe& recipe);
+
+/// The key at which two recipes differ ("optimizer.learning_rate"), leaving out what changes no weight: threads to
+/// prepare batches, how often to evaluate and to save. Empty: they do not differ.
+std::string difference(const Recipe& a, const Recipe& b);
+
+}  // namespace tessera
