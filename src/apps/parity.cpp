@@ -9,7 +9,34 @@ namespace {
 
 struct ParityOptions {
   std::vector<std::filesystem::path> paths;
-  bool json = false, strict = false;
+  bool json = false, strict = false, markdown = false;
+};
+
+/// The rows of the table of what works: one a system.
+class MarkdownTable {
+ public:
+  void add(const parity::GoldenResult& golden) {
+    Row& row = rows_[golden.system];
+    ++row.variants;
+    row.passed += golden.status == "passed";
+    for (const auto& item : golden.cases)
+      for (const auto& c : item.comparisons) {
+        ++row.compared;
+        row.absolute = std::max(row.absolute, c.absolute);
+      }
+  }
+  void print() const {
+    std::printf("| system | recorded runs that pass | tensors and texts compared | largest absolute error |\n| --- | --- | --- | --- |\n");
+    for (const auto& [system, row] : rows_)
+      std::printf("| `%s` | %zu of %zu | %zu | %.1e |\n", system.c_str(), row.passed, row.variants, row.compared, row.absolute);
+  }
+
+ private:
+  struct Row {
+    size_t variants = 0, passed = 0, compared = 0;
+    double absolute = 0;
+  };
+  std::map<std::string, Row> rows_;
 };
 
 void print_table(const parity::GoldenResult& golden) {
@@ -36,16 +63,20 @@ void print_table(const parity::GoldenResult& golden) {
 
 int run(const ParityOptions& options) {
   size_t passed = 0, failed = 0, unsupported = 0;
+  MarkdownTable markdown;
   for (const auto& folder : parity::find_goldens(options.paths)) {
     const auto result = parity::run_golden(folder);
     ++(result.status == "passed" ? passed : result.status == "failed" ? failed : unsupported);
     if (options.json)
       std::printf("%s\n", parity::to_json(result).dump().c_str());
+    else if (options.markdown)
+      markdown.add(result);
     else
       print_table(result);
     std::fflush(stdout);
   }
-  if (!options.json) std::printf("%zu passed, %zu failed, %zu unsupported\n", passed, failed, unsupported);
+  if (options.markdown) markdown.print();
+  if (!options.json && !options.markdown) std::printf("%zu passed, %zu failed, %zu unsupported\n", passed, failed, unsupported);
   return failed > 0 || (options.strict && unsupported > 0) ? 1 : 0;
 }
 
@@ -53,6 +84,7 @@ const VerbRegistration registration("parity", "Check systems against recorded ru
   auto options = std::make_shared<ParityOptions>();
   command.add_option("paths", options->paths, "Folders that hold goldens, at any depth")->required();
   command.add_flag("--json", options->json, "One JSON object a line for each golden folder");
+  command.add_flag("--markdown", options->markdown, "A table with a row for each system");
   command.add_flag("--strict", options->strict, "Fail also when a golden is not supported");
   command.footer("Example: tessera parity tests/goldens --strict");
   return [options] { return run(*options); };
