@@ -20,11 +20,13 @@ namespace {
 constexpr int kUserMistake = 2, kOurMistake = 1;
 
 int run(int argc, char** argv) {
-  CLI::App program("Tessera: vision-language transformers in C++.\n"
-                   "Example: tessera classify picture.png --labels \"cat,dog,fish\"",
-                   "tessera");
+  CLI::App program(
+      "Tessera: vision-language transformers in C++.\n"
+      "Example: tessera classify picture.png --labels \"cat,dog,fish\"",
+      "tessera");
   int thread_count = 0;
-  program.add_option("--threads", thread_count, "Threads to use (default: TESSERA_THREADS, else all cores)")->check(CLI::PositiveNumber);
+  program.add_option("--threads", thread_count, "Threads to use (default: TESSERA_THREADS, else all cores)")
+      ->check(CLI::PositiveNumber);
   program.add_flag("--quiet", Progress::quiet, "No progress lines");
   program.set_version_flag("--version", TESSERA_VERSION);
   program.require_subcommand(1);

@@ -26,9 +26,12 @@ class MarkdownTable {
       }
   }
   void print() const {
-    std::printf("| system | recorded runs that pass | tensors and texts compared | largest absolute error |\n| --- | --- | --- | --- |\n");
+    std::printf(
+        "| system | recorded runs that pass | tensors and texts compared | largest absolute error |\n| --- | --- | --- "
+        "| --- |\n");
     for (const auto& [system, row] : rows_)
-      std::printf("| `%s` | %zu of %zu | %zu | %.1e |\n", system.c_str(), row.passed, row.variants, row.compared, row.absolute);
+      std::printf("| `%s` | %zu of %zu | %zu | %.1e |\n", system.c_str(), row.passed, row.variants, row.compared,
+                  row.absolute);
   }
 
  private:
@@ -53,11 +56,13 @@ void print_table(const parity::GoldenResult& golden) {
       ++compared;
       absolute = std::max(absolute, c.absolute), relative = std::max(relative, c.relative);
     }
-    std::printf("  %-24s %-11s %3zu compared, %zu not  largest error: absolute %.2e, relative %.2e%s%s\n", item.name.c_str(),
-                item.status.c_str(), compared, skipped, absolute, relative, item.message.empty() ? "" : "  ", item.message.c_str());
+    std::printf("  %-24s %-11s %3zu compared, %zu not  largest error: absolute %.2e, relative %.2e%s%s\n",
+                item.name.c_str(), item.status.c_str(), compared, skipped, absolute, relative,
+                item.message.empty() ? "" : "  ", item.message.c_str());
     for (const auto& c : item.comparisons)
       if (c.verdict != "equal")
-        std::printf("    %s: %s (absolute %.2e, relative %.2e) %s\n", c.name.c_str(), c.verdict.c_str(), c.absolute, c.relative, c.reason.c_str());
+        std::printf("    %s: %s (absolute %.2e, relative %.2e) %s\n", c.name.c_str(), c.verdict.c_str(), c.absolute,
+                    c.relative, c.reason.c_str());
   }
 }
 
@@ -76,19 +81,21 @@ int run(const ParityOptions& options) {
     std::fflush(stdout);
   }
   if (options.markdown) markdown.print();
-  if (!options.json && !options.markdown) std::printf("%zu passed, %zu failed, %zu unsupported\n", passed, failed, unsupported);
+  if (!options.json && !options.markdown)
+    std::printf("%zu passed, %zu failed, %zu unsupported\n", passed, failed, unsupported);
   return failed > 0 || (options.strict && unsupported > 0) ? 1 : 0;
 }
 
-const VerbRegistration registration("parity", "Check systems against recorded runs of their reference implementations", [](CLI::App& command) {
-  auto options = std::make_shared<ParityOptions>();
-  command.add_option("paths", options->paths, "Folders that hold goldens, at any depth")->required();
-  command.add_flag("--json", options->json, "One JSON object a line for each golden folder");
-  command.add_flag("--markdown", options->markdown, "A table with a row for each system");
-  command.add_flag("--strict", options->strict, "Fail also when a golden is not supported");
-  command.footer("Example: tessera parity tests/goldens --strict");
-  return [options] { return run(*options); };
-});
+const VerbRegistration registration(
+    "parity", "Check systems against recorded runs of their reference implementations", [](CLI::App& command) {
+      auto options = std::make_shared<ParityOptions>();
+      command.add_option("paths", options->paths, "Folders that hold goldens, at any depth")->required();
+      command.add_flag("--json", options->json, "One JSON object a line for each golden folder");
+      command.add_flag("--markdown", options->markdown, "A table with a row for each system");
+      command.add_flag("--strict", options->strict, "Fail also when a golden is not supported");
+      command.footer("Example: tessera parity tests/goldens --strict");
+      return [options] { return run(*options); };
+    });
 
 }  // namespace
 }  // namespace tessera::apps

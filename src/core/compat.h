@@ -9,8 +9,8 @@ namespace tessera {
 #define TESSERA_TORCH_AT_LEAST(major, minor) \
   (TORCH_VERSION_MAJOR > (major) || (TORCH_VERSION_MAJOR == (major) && TORCH_VERSION_MINOR >= (minor)))
 
-/// While it lives, matrix products and convolutions on the CPU run in `dtype` (float32: nothing changes). Parameters and
-/// their gradients stay float32.
+/// While it lives, matrix products and convolutions on the CPU run in `dtype` (float32: nothing changes). Parameters
+/// and their gradients stay float32.
 class Autocast {
  public:
   explicit Autocast(torch::ScalarType dtype) : enabled_(dtype != torch::kFloat32) {

@@ -42,7 +42,9 @@ struct NoVisitor {
 };
 
 template <class T>
-concept HasOptions = requires(T& t, NoVisitor& v) { visit_options(t, v); };
+concept HasOptions = requires(T& t, NoVisitor& v) {
+  visit_options(t, v);
+};
 
 inline void read_value(const Json& json, Json& value, const std::string&) { value = json; }
 
@@ -52,8 +54,8 @@ inline void read_value(const Json& json, bool& value, const std::string& where) 
 }
 
 template <class T>
-  requires(std::is_integral_v<T> && !std::is_same_v<T, bool>)
-void read_value(const Json& json, T& value, const std::string& where) {
+requires(std::is_integral_v<T> && !std::is_same_v<T, bool>) void read_value(const Json& json, T& value,
+                                                                            const std::string& where) {
   const bool whole = json.is_number_integer() ||
                      (json.is_number_float() && json.get<double>() == static_cast<double>(json.get<int64_t>()));
   if (!whole) wrong_type(json, "an integer", where);
@@ -61,7 +63,7 @@ void read_value(const Json& json, T& value, const std::string& where) {
 }
 
 template <class T>
-  requires std::is_floating_point_v<T>
+requires std::is_floating_point_v<T>
 void read_value(const Json& json, T& value, const std::string& where) {
   if (!json.is_number()) wrong_type(json, "a number", where);
   value = json.get<T>();
@@ -166,9 +168,7 @@ Json write_options(const T& options) {
 #define TESSERA_VISIT_AGAIN() TESSERA_VISIT
 
 /// Names the fields of an options struct. Stands in the namespace of the struct.
-#define TESSERA_OPTIONS(Type, ...)                                            \
-  template <class Options, class Visitor>                                     \
-    requires std::is_same_v<std::remove_const_t<Options>, Type>               \
-  void visit_options(Options& options, Visitor& visit) {                      \
-    TESSERA_EXPAND(TESSERA_VISIT(__VA_ARGS__))                                \
-  }
+#define TESSERA_OPTIONS(Type, ...)                            \
+  template <class Options, class Visitor>                     \
+  requires std::is_same_v<std::remove_const_t<Options>, Type> \
+  void visit_options(Options& options, Visitor& visit) { TESSERA_EXPAND(TESSERA_VISIT(__VA_ARGS__)) }

@@ -22,7 +22,12 @@ std::string format_duration(double seconds) {
 }
 
 Progress::Progress(std::string what, int64_t total, std::string unit)
-    : what_(std::move(what)), unit_(std::move(unit)), total_(total), terminal_(::isatty(STDERR_FILENO) == 1), begun_(Clock::now()), drawn_(begun_) {}
+    : what_(std::move(what)),
+      unit_(std::move(unit)),
+      total_(total),
+      terminal_(::isatty(STDERR_FILENO) == 1),
+      begun_(Clock::now()),
+      drawn_(begun_) {}
 
 Progress::~Progress() { finish(); }
 

@@ -5,8 +5,8 @@
 
 namespace tessera {
 
-/// A progress line on standard error: what, how far, how fast, how long still. On a terminal it is redrawn in place; in a
-/// log it is one line every ten seconds; `quiet` silences all of them.
+/// A progress line on standard error: what, how far, how fast, how long still. On a terminal it is redrawn in place; in
+/// a log it is one line every ten seconds; `quiet` silences all of them.
 class Progress {
  public:
   /// @param total  how many steps; 0 when not known

@@ -7,8 +7,8 @@
 
 namespace tessera {
 
-/// Mixes numbers into one seed (SplitMix64's finaliser): the draws of (seed, epoch, item) depend on nothing else, so that
-/// a run that resumes, or that spreads its loading over more threads, draws the same.
+/// Mixes numbers into one seed (SplitMix64's finaliser): the draws of (seed, epoch, item) depend on nothing else, so
+/// that a run that resumes, or that spreads its loading over more threads, draws the same.
 inline uint64_t mix_seed(uint64_t seed, uint64_t a, uint64_t b = 0) {
   uint64_t z = seed;
   for (const uint64_t part : {a, b}) {

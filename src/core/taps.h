@@ -10,8 +10,9 @@
 
 namespace tessera {
 
-/// A request for intermediate results by module path: "blocks.3" is the output of that module, "blocks.3.attention.weights"
-/// a result that it names. While a Taps lives it is active on the thread that made it; modules report with tap().
+/// A request for intermediate results by module path: "blocks.3" is the output of that module,
+/// "blocks.3.attention.weights" a result that it names. While a Taps lives it is active on the thread that made it;
+/// modules report with tap().
 ///
 ///   Taps taps(*model, {"blocks.3", "blocks.3.attention.weights"});
 ///   model->forward(pixels);
@@ -33,7 +34,8 @@ class Taps {
   const torch::Tensor& at(const std::string& path) const;
   const std::map<std::string, torch::Tensor>& all() const { return results_; }
 
-  /// True when some active Taps asks for this result: a module with a faster path that does not make it must take the other.
+  /// True when some active Taps asks for this result: a module with a faster path that does not make it must take the
+  /// other.
   static bool wanted(const torch::nn::Module& module, const char* what);
 
  private:

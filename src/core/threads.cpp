@@ -16,7 +16,7 @@ int threads_from_environment() {
   if (!text || !*text) return static_cast<int>(std::thread::hardware_concurrency());
   char* end = nullptr;
   const long count = std::strtol(text, &end, 10);
-  if (*end || count < 1 || count > 4096) 
+  if (*end || count < 1 || count > 4096)
     throw Error("expected a number of threads, found '" + std::string(text) + "'", "TESSERA_THREADS");
   return static_cast<int>(count);
 }

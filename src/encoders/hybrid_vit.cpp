@@ -17,11 +17,17 @@ int64_t halved(int64_t extent, size_t times) {
 
 }  // namespace
 
-ConvolutionNorm::ConvolutionNorm(int64_t in, int64_t out, int64_t kernel, int64_t stride, bool rectify, double first_weight)
+ConvolutionNorm::ConvolutionNorm(int64_t in, int64_t out, int64_t kernel, int64_t stride, bool rectify,
+                                 double first_weight)
     : rectify_(rectify) {
-  convolution_ = add<Convolution>(
-      "convolution", ConvolutionOptions{.in = in, .out = out, .kernel_height = kernel, .kernel_width = kernel,
-                                        .stride_height = stride, .stride_width = stride, .padding = kernel / 2, .bias = false});
+  convolution_ = add<Convolution>("convolution", ConvolutionOptions{.in = in,
+                                                                    .out = out,
+                                                                    .kernel_height = kernel,
+                                                                    .kernel_width = kernel,
+                                                                    .stride_height = stride,
+                                                                    .stride_width = stride,
+                                                                    .padding = kernel / 2,
+                                                                    .bias = false});
   norm_ = add<BatchNorm>("norm", out, first_weight);
 }
 
@@ -38,7 +44,8 @@ ResidualBlock::ResidualBlock(int64_t in, int64_t out, int64_t stride, double dro
 }
 
 Tensor ResidualBlock::forward(const Tensor& x) {
-  Tensor shortcut = stride_ > 1 ? torch::avg_pool2d(x, stride_, stride_, 0, /*ceil_mode=*/true, /*count_include_pad=*/false) : x;
+  Tensor shortcut =
+      stride_ > 1 ? torch::avg_pool2d(x, stride_, stride_, 0, /*ceil_mode=*/true, /*count_include_pad=*/false) : x;
   if (shortcut_) shortcut = shortcut_->forward(shortcut);
   return tap(*this, torch::relu(drop_path(second_->forward(first_->forward(x)), drop_path_, is_training()) + shortcut));
 }

@@ -6,27 +6,28 @@
 
 namespace tessera {
 
-/// The hybrid of "An Image is Worth 16x16 Words" (Dosovitskiy et al., 2020): a residual network makes a small feature map,
-/// and transformer blocks read its cells as tokens. The network is that of He et al. (2015) with the stem and the shortcuts
-/// of ResNet-D (He et al., 2019). With depth 0 it is that network alone.
+/// The hybrid of "An Image is Worth 16x16 Words" (Dosovitskiy et al., 2020): a residual network makes a small feature
+/// map, and transformer blocks read its cells as tokens. The network is that of He et al. (2015) with the stem and the
+/// shortcuts of ResNet-D (He et al., 2019). With depth 0 it is that network alone.
 struct HybridVitOptions {
-  std::vector<int64_t> image = {64, 64};               ///< height, width that the positions are learned for
+  std::vector<int64_t> image = {64, 64};  ///< height, width that the positions are learned for
   int64_t channels = 3;
-  int64_t stem = 32;                                   ///< channels of the first convolution, at half the size
-  std::vector<int64_t> widths = {64, 128, 256, 384};   ///< of the stages; all but the first halve the map
-  std::vector<int64_t> blocks = {0, 1, 1, 1};          ///< residual blocks of each stage; 0: one plain convolution
-  int64_t dim = 384, depth = 0, heads = 6, ffn = 1536; ///< of the transformer blocks
+  int64_t stem = 32;                                    ///< channels of the first convolution, at half the size
+  std::vector<int64_t> widths = {64, 128, 256, 384};    ///< of the stages; all but the first halve the map
+  std::vector<int64_t> blocks = {0, 1, 1, 1};           ///< residual blocks of each stage; 0: one plain convolution
+  int64_t dim = 384, depth = 0, heads = 6, ffn = 1536;  ///< of the transformer blocks
   std::string activation = "gelu";
   double eps = 1e-6, drop_path = 0;
   bool final_norm = true;
 };
-TESSERA_OPTIONS(HybridVitOptions, image, channels, stem, widths, blocks, dim, depth, heads, ffn, activation, eps, drop_path,
-                final_norm)
+TESSERA_OPTIONS(HybridVitOptions, image, channels, stem, widths, blocks, dim, depth, heads, ffn, activation, eps,
+                drop_path, final_norm)
 
 /// Convolution without bias, batch norm and, unless told otherwise, a rectifier.
 class ConvolutionNorm : public Module {
  public:
-  ConvolutionNorm(int64_t in, int64_t out, int64_t kernel, int64_t stride = 1, bool rectify = true, double first_weight = 1);
+  ConvolutionNorm(int64_t in, int64_t out, int64_t kernel, int64_t stride = 1, bool rectify = true,
+                  double first_weight = 1);
   Tensor forward(const Tensor& x);
 
  private:

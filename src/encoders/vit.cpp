@@ -24,8 +24,10 @@ std::shared_ptr<ModuleList<Block>> vit_blocks(const VitOptions& o) {
   auto blocks = std::make_shared<ModuleList<Block>>();
   for (int64_t i = 0; i < o.depth; ++i) {
     const double rising = o.depth > 1 ? o.drop_path * static_cast<double>(i) / static_cast<double>(o.depth - 1) : 0;
-    const BlockOptions block{.dim = o.dim, .eps = o.eps, .layer_scale = o.layer_scale, .drop_path = rising, .dropout = o.dropout};
-    const AttentionOptions attention{.dim = o.dim, .heads = o.heads, .qkv_bias = o.qkv_bias, .qk_norm = o.qk_norm, .eps = o.eps};
+    const BlockOptions block{
+        .dim = o.dim, .eps = o.eps, .layer_scale = o.layer_scale, .drop_path = rising, .dropout = o.dropout};
+    const AttentionOptions attention{
+        .dim = o.dim, .heads = o.heads, .qkv_bias = o.qkv_bias, .qk_norm = o.qk_norm, .eps = o.eps};
     blocks->append(block, std::make_shared<Attention>(attention), std::make_shared<Mlp>(o.dim, o.ffn, o.activation));
   }
   return blocks;
@@ -35,9 +37,13 @@ Vit::Vit(const VitOptions& options) : options_(options) {
   const auto& o = options_;
   check(o);
   trained_ = {o.image[0] / o.patch[0], o.image[1] / o.patch[1]};
-  patch_ = add<Convolution>("patch", ConvolutionOptions{.in = o.channels, .out = o.dim, .kernel_height = o.patch[0],
-                                                        .kernel_width = o.patch[1], .stride_height = o.patch[0],
-                                                        .stride_width = o.patch[1], .bias = o.patch_bias});
+  patch_ = add<Convolution>("patch", ConvolutionOptions{.in = o.channels,
+                                                        .out = o.dim,
+                                                        .kernel_height = o.patch[0],
+                                                        .kernel_width = o.patch[1],
+                                                        .stride_height = o.patch[0],
+                                                        .stride_width = o.patch[1],
+                                                        .bias = o.patch_bias});
   if (o.class_token) class_token_ = weight("class_token", {1, 1, o.dim});
   if (o.registers > 0) registers_ = weight("registers", {1, o.registers, o.dim});
   prefix_ = o.registers + (o.class_token ? 1 : 0);

@@ -5,7 +5,8 @@
 
 namespace tessera {
 
-/// Vision Transformer (Dosovitskiy et al., 2020) with the variations of DeiT (Touvron et al., 2020), CLIP, SigLIP and timm.
+/// Vision Transformer (Dosovitskiy et al., 2020) with the variations of DeiT (Touvron et al., 2020), CLIP, SigLIP and
+/// timm.
 struct VitOptions {
   std::vector<int64_t> image = {224, 224};  ///< height, width that the positions are learned for
   std::vector<int64_t> patch = {16, 16};
@@ -14,8 +15,9 @@ struct VitOptions {
   double eps = 1e-6;
   bool qkv_bias = true, qk_norm = false;
   bool patch_bias = true;
-  bool class_token = true;           ///< a learned token before the patches
-  int64_t registers = 0;             ///< further learned tokens after it: DeiT's distillation token, registers (Darcet et al., 2023)
+  bool class_token = true;  ///< a learned token before the patches
+  int64_t registers =
+      0;  ///< further learned tokens after it: DeiT's distillation token, registers (Darcet et al., 2023)
   bool prefix_positions = true;      ///< the prefix has rows in the position table (timm: not no_embed_class)
   bool fixed_positions = false;      ///< sine-cosine positions without gradient (masked autoencoders)
   bool antialias_positions = false;  ///< when resampled to a smaller grid
@@ -24,9 +26,9 @@ struct VitOptions {
   double layer_scale = 0, drop_path = 0, dropout = 0;
 };
 
-TESSERA_OPTIONS(VitOptions, image, patch, channels, dim, depth, heads, ffn, activation, eps, qkv_bias, qk_norm, patch_bias,
-                class_token, registers, prefix_positions, fixed_positions, antialias_positions, pre_norm, final_norm, layer_scale, drop_path,
-                dropout)
+TESSERA_OPTIONS(VitOptions, image, patch, channels, dim, depth, heads, ffn, activation, eps, qkv_bias, qk_norm,
+                patch_bias, class_token, registers, prefix_positions, fixed_positions, antialias_positions, pre_norm,
+                final_norm, layer_scale, drop_path, dropout)
 
 class Vit : public Encoder {
  public:
@@ -54,7 +56,7 @@ class Vit : public Encoder {
   int64_t prefix_ = 0;
   Tensor class_token_;  // 1 x 1 x D
   Tensor registers_;    // 1 x registers x D
-  Tensor positions_;  // 1 x (prefix +) h*w x D
+  Tensor positions_;    // 1 x (prefix +) h*w x D
   std::shared_ptr<Norm> pre_norm_, norm_;
   std::shared_ptr<ModuleList<Block>> blocks_;
 };

@@ -23,56 +23,67 @@ Assembly assemble_hf(const Json& json, const std::string& where) {
   options.classes = labels.empty() ? 2 : static_cast<int64_t>(labels.size());
   auto module = std::make_shared<ImageClassifier>(options);
   module->labels = labels;
-  const NameTable heads = deit ? NameTable{{"cls_classifier.*", "head.*"}, {"distillation_classifier.*", "distillation_head.*"}}
-                               : NameTable{{"classifier.*", "head.*"}};
+  const NameTable heads =
+      deit ? NameTable{{"cls_classifier.*", "head.*"}, {"distillation_classifier.*", "distillation_head.*"}}
+           : NameTable{{"classifier.*", "head.*"}};
   return {module, heads + hf_vit_tower().within(deit ? "[deit.]" : "[vit.]", "encoder.")};
 }
 
 const FamilyRegistration hf({"vit", "ViT and DeiT (transformers)",
-                             [](const Json& config) { return is_model_type(config, {"vit", "deit"}); }, assemble_hf});
+                             [](const Json& config) {
+                               return is_model_type(config, {"vit", "deit"});
+                             },
+                             assemble_hf});
 
 // timm
 
-const NameTable kTimm = {
-    {
-        {"cls_token", "encoder.class_token"},
-        {"reg_token", "encoder.registers"},
-        {"dist_token", "encoder.registers"},
-        {"pos_embed", "encoder.positions"},
-        {"patch_embed.proj.*", "encoder.patch.*"},
-        {"norm_pre.*", "encoder.pre_norm.*"},
-        {"blocks.{n}.norm{m}.*", "encoder.blocks.{n}.norm{m}.*"},
-        {"blocks.{n}.attn.qkv.*", "encoder.blocks.{n}.attention.qkv.*"},
-        {"blocks.{n}.attn.proj.*", "encoder.blocks.{n}.attention.proj.*"},
-        {"blocks.{n}.attn.q_norm.*", "encoder.blocks.{n}.attention.q_norm.*"},
-        {"blocks.{n}.attn.k_norm.*", "encoder.blocks.{n}.attention.k_norm.*"},
-        {"blocks.{n}.ls{m}.gamma", "encoder.blocks.{n}.scale{m}"},
-        {"blocks.{n}.mlp.fc1.*", "encoder.blocks.{n}.ffn.up.*"},
-        {"blocks.{n}.mlp.fc2.*", "encoder.blocks.{n}.ffn.down.*"},
-        {"norm.*", "encoder.norm.*"},
-        {"fc_norm.*", "pool.norm.*"},
-        {"head_dist.*", "distillation_head.*"},
-        {"head.*", "head.*"},
-    },
-    {
-        {"patch_embed", "encoder.patches"},
-        {"blocks.{n}.attn", "encoder.blocks.{n}.attention"},
-        {"blocks.{n}", "encoder.blocks.{n}"},
-        {"norm", "encoder.norm"},
-    }};
+const NameTable kTimm = {{
+                             {"cls_token", "encoder.class_token"},
+                             {"reg_token", "encoder.registers"},
+                             {"dist_token", "encoder.registers"},
+                             {"pos_embed", "encoder.positions"},
+                             {"patch_embed.proj.*", "encoder.patch.*"},
+                             {"norm_pre.*", "encoder.pre_norm.*"},
+                             {"blocks.{n}.norm{m}.*", "encoder.blocks.{n}.norm{m}.*"},
+                             {"blocks.{n}.attn.qkv.*", "encoder.blocks.{n}.attention.qkv.*"},
+                             {"blocks.{n}.attn.proj.*", "encoder.blocks.{n}.attention.proj.*"},
+                             {"blocks.{n}.attn.q_norm.*", "encoder.blocks.{n}.attention.q_norm.*"},
+                             {"blocks.{n}.attn.k_norm.*", "encoder.blocks.{n}.attention.k_norm.*"},
+                             {"blocks.{n}.ls{m}.gamma", "encoder.blocks.{n}.scale{m}"},
+                             {"blocks.{n}.mlp.fc1.*", "encoder.blocks.{n}.ffn.up.*"},
+                             {"blocks.{n}.mlp.fc2.*", "encoder.blocks.{n}.ffn.down.*"},
+                             {"norm.*", "encoder.norm.*"},
+                             {"fc_norm.*", "pool.norm.*"},
+                             {"head_dist.*", "distillation_head.*"},
+                             {"head.*", "head.*"},
+                         },
+                         {
+                             {"patch_embed", "encoder.patches"},
+                             {"blocks.{n}.attn", "encoder.blocks.{n}.attention"},
+                             {"blocks.{n}", "encoder.blocks.{n}"},
+                             {"norm", "encoder.norm"},
+                         }};
 
 /// The constructor arguments that a timm name such as vit_base_patch16_reg4_gap_224.augreg stands for.
 Json timm_arguments(const std::string& architecture, const std::string& where) {
-  static const std::map<std::string, std::vector<int64_t>> sizes = {  // width, depth, heads
-      {"tiny", {192, 12, 3}}, {"small", {384, 12, 6}}, {"base", {768, 12, 12}}, {"large", {1024, 24, 16}}, {"huge", {1280, 32, 16}}};
-  static const std::regex pattern(R"((vit|deit|deit3)_([a-z]+)_(distilled_)?patch(\d+)(_reg(\d+))?(_gap)?(_clip)?_(\d+)(\..*)?)");
+  static const std::map<std::string, std::vector<int64_t>> sizes = {// width, depth, heads
+                                                                    {"tiny", {192, 12, 3}},
+                                                                    {"small", {384, 12, 6}},
+                                                                    {"base", {768, 12, 12}},
+                                                                    {"large", {1024, 24, 16}},
+                                                                    {"huge", {1280, 32, 16}}};
+  static const std::regex pattern(
+      R"((vit|deit|deit3)_([a-z]+)_(distilled_)?patch(\d+)(_reg(\d+))?(_gap)?(_clip)?_(\d+)(\..*)?)");
   std::smatch m;
   if (!std::regex_match(architecture, m, pattern) || !sizes.contains(m[2]))
     throw Error("unknown timm architecture '" + architecture + "'", where,
                 "give its constructor arguments under \"model_args\" (embed_dim, depth, num_heads, ...)");
   const auto& size = sizes.at(m[2]);
-  Json arguments = {{"embed_dim", size[0]}, {"depth", size[1]}, {"num_heads", size[2]},
-                    {"patch_size", std::stoll(m[4])}, {"img_size", std::stoll(m[9])}};
+  Json arguments = {{"embed_dim", size[0]},
+                    {"depth", size[1]},
+                    {"num_heads", size[2]},
+                    {"patch_size", std::stoll(m[4])},
+                    {"img_size", std::stoll(m[9])}};
   if (m[6].matched) arguments["reg_tokens"] = std::stoll(m[6]);
   if (m[7].matched) arguments["class_token"] = false, arguments["global_pool"] = "avg";
   if (m[3].matched) arguments["distilled"] = true;
@@ -105,8 +116,9 @@ VitOptions read_timm_vit(PublishedConfig& config) {
 Assembly assemble_timm(const Json& json, const std::string& where) {
   Json arguments = json;
   if (json.contains("architecture")) {
-    arguments = json.contains("model_args") && json["model_args"].contains("embed_dim") ? Json::object()
-                                                                                        : timm_arguments(json["architecture"], where);
+    arguments = json.contains("model_args") && json["model_args"].contains("embed_dim")
+                    ? Json::object()
+                    : timm_arguments(json["architecture"], where);
     if (json.contains("model_args")) arguments.update(json["model_args"]);
     for (const char* key : {"num_classes", "global_pool"})
       if (json.contains(key)) arguments[key] = json[key];

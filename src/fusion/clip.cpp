@@ -19,54 +19,51 @@ Json kind_of(const std::string& kind, const Options& options) {
 // transformers
 
 NameTable layer_names() {
-  return {
-      {
-          {"{n}.self_attn.{q_proj|k_proj|v_proj}.*", "{n}.attention.qkv.*[{0|1|2}]"},
-          {"{n}.self_attn.out_proj.*", "{n}.attention.proj.*"},
-          {"{n}.layer_norm{m}.*", "{n}.norm{m}.*"},
-          {"{n}.mlp.fc1.*", "{n}.ffn.up.*"},
-          {"{n}.mlp.fc2.*", "{n}.ffn.down.*"},
-      },
-      {{"{n}", "{n}"}}};
+  return {{
+              {"{n}.self_attn.{q_proj|k_proj|v_proj}.*", "{n}.attention.qkv.*[{0|1|2}]"},
+              {"{n}.self_attn.out_proj.*", "{n}.attention.proj.*"},
+              {"{n}.layer_norm{m}.*", "{n}.norm{m}.*"},
+              {"{n}.mlp.fc1.*", "{n}.ffn.up.*"},
+              {"{n}.mlp.fc2.*", "{n}.ffn.down.*"},
+          },
+          {{"{n}", "{n}"}}};
 }
 
 NameTable tower_names() {
-  const NameTable own = {
-      {
-          {"vision_model.embeddings.class_embedding", "image.class_token"},
-          {"vision_model.embeddings.patch_embedding.*", "image.patch.*"},
-          {"vision_model.embeddings.position_embedding.weight", "image.positions"},
-          {"vision_model.embeddings.position_ids", ""},
-          {"vision_model.pre_layrnorm.*", "image.pre_norm.*"},  // the published spelling
-          {"vision_model.post_layernorm.*", "image.norm.*"},
-          {"text_model.embeddings.token_embedding.*", "text.tokens.*"},
-          {"text_model.embeddings.position_embedding.weight", "text.positions"},
-          {"text_model.embeddings.position_ids", ""},
-          {"text_model.final_layer_norm.*", "text.norm.*"},
-          {"logit_scale", "logit_scale"},
-          {"logit_bias", "logit_bias"},
-      },
-      {{"vision_model.embeddings", "image.embed"},
-       {"text_model.last_hidden_state", "text.norm"},
-       {"text_model.pooler_output", "text_projection"}}};
+  const NameTable own = {{
+                             {"vision_model.embeddings.class_embedding", "image.class_token"},
+                             {"vision_model.embeddings.patch_embedding.*", "image.patch.*"},
+                             {"vision_model.embeddings.position_embedding.weight", "image.positions"},
+                             {"vision_model.embeddings.position_ids", ""},
+                             {"vision_model.pre_layrnorm.*", "image.pre_norm.*"},  // the published spelling
+                             {"vision_model.post_layernorm.*", "image.norm.*"},
+                             {"text_model.embeddings.token_embedding.*", "text.tokens.*"},
+                             {"text_model.embeddings.position_embedding.weight", "text.positions"},
+                             {"text_model.embeddings.position_ids", ""},
+                             {"text_model.final_layer_norm.*", "text.norm.*"},
+                             {"logit_scale", "logit_scale"},
+                             {"logit_bias", "logit_bias"},
+                         },
+                         {{"vision_model.embeddings", "image.embed"},
+                          {"text_model.last_hidden_state", "text.norm"},
+                          {"text_model.pooler_output", "text_projection"}}};
   return own + layer_names().within("vision_model.encoder.layers.", "image.blocks.") +
          layer_names().within("text_model.encoder.layers.", "text.blocks.");
 }
 
 const NameTable kClip = {{{"visual_projection.*", "image_projection.*"}, {"text_projection.*", "text_projection.*"}}};
 
-const NameTable kSiglip = {
-    {
-        {"vision_model.head.probe", "image_pool.probe"},
-        {"vision_model.head.attention.in_proj_weight", "image_pool.qkv.weight"},
-        {"vision_model.head.attention.in_proj_bias", "image_pool.qkv.bias"},
-        {"vision_model.head.attention.out_proj.*", "image_pool.proj.*"},
-        {"vision_model.head.layernorm.*", "image_pool.norm.*"},
-        {"vision_model.head.mlp.fc1.*", "image_pool.ffn.up.*"},
-        {"vision_model.head.mlp.fc2.*", "image_pool.ffn.down.*"},
-        {"text_model.head.*", "text_projection.*"},
-    },
-    {{"vision_model.last_hidden_state", "image.norm"}}};
+const NameTable kSiglip = {{
+                               {"vision_model.head.probe", "image_pool.probe"},
+                               {"vision_model.head.attention.in_proj_weight", "image_pool.qkv.weight"},
+                               {"vision_model.head.attention.in_proj_bias", "image_pool.qkv.bias"},
+                               {"vision_model.head.attention.out_proj.*", "image_pool.proj.*"},
+                               {"vision_model.head.layernorm.*", "image_pool.norm.*"},
+                               {"vision_model.head.mlp.fc1.*", "image_pool.ffn.up.*"},
+                               {"vision_model.head.mlp.fc2.*", "image_pool.ffn.down.*"},
+                               {"text_model.head.*", "text_projection.*"},
+                           },
+                           {{"vision_model.last_hidden_state", "image.norm"}}};
 
 VitOptions read_vision(PublishedConfig config, bool clip) {
   VitOptions vit;
@@ -115,7 +112,8 @@ Assembly assemble_transformers(const Json& json, const std::string& where) {
     options.text_pool = options.end_id == 2 ? "highest-id" : "end";
     options.dim = config.get<int64_t>("projection_dim", 512);
   } else {
-    options.image_pool = kind_of("attention", AttentionPoolOptions{vit.dim, vit.heads, vit.ffn, vit.activation, vit.eps});
+    options.image_pool =
+        kind_of("attention", AttentionPoolOptions{vit.dim, vit.heads, vit.ffn, vit.activation, vit.eps});
     options.image_projection = "none";
     options.text_pool = "last";
     options.text_projection = "affine";
@@ -131,42 +129,42 @@ Assembly assemble_transformers(const Json& json, const std::string& where) {
 }
 
 const FamilyRegistration transformers({"clip", "CLIP and SigLIP (transformers)",
-                                       [](const Json& config) { return is_model_type(config, {"clip", "siglip"}); },
+                                       [](const Json& config) {
+                                         return is_model_type(config, {"clip", "siglip"});
+                                       },
                                        assemble_transformers});
 
 // open_clip and OpenAI
 
 NameTable resblock_names() {
-  return {
-      {
-          {"{n}.attn.in_proj_weight", "{n}.attention.qkv.weight"},
-          {"{n}.attn.in_proj_bias", "{n}.attention.qkv.bias"},
-          {"{n}.attn.out_proj.*", "{n}.attention.proj.*"},
-          {"{n}.ln_{m}.*", "{n}.norm{m}.*"},
-          {"{n}.mlp.c_fc.*", "{n}.ffn.up.*"},
-          {"{n}.mlp.c_proj.*", "{n}.ffn.down.*"},
-      },
-      {{"{n}", "{n}"}}};
+  return {{
+              {"{n}.attn.in_proj_weight", "{n}.attention.qkv.weight"},
+              {"{n}.attn.in_proj_bias", "{n}.attention.qkv.bias"},
+              {"{n}.attn.out_proj.*", "{n}.attention.proj.*"},
+              {"{n}.ln_{m}.*", "{n}.norm{m}.*"},
+              {"{n}.mlp.c_fc.*", "{n}.ffn.up.*"},
+              {"{n}.mlp.c_proj.*", "{n}.ffn.down.*"},
+          },
+          {{"{n}", "{n}"}}};
 }
 
 NameTable open_clip_names() {
-  const NameTable own = {
-      {
-          {"visual.class_embedding", "image.class_token"},
-          {"visual.positional_embedding", "image.positions"},
-          {"visual.conv1.weight", "image.patch.weight"},
-          {"visual.ln_pre.*", "image.pre_norm.*"},
-          {"visual.ln_post.*", "image.norm.*"},
-          {"visual.proj", "image_projection.weight^T"},
-          {"token_embedding.weight", "text.tokens.weight"},
-          {"positional_embedding", "text.positions"},
-          {"ln_final.*", "text.norm.*"},
-          {"text_projection", "text_projection.weight^T"},
-          {"logit_scale", "logit_scale"},
-          {"logit_bias", "logit_bias"},
-          {"attn_mask", ""},
-      },
-      {{"visual.ln_pre", "image.pre_norm"}}};
+  const NameTable own = {{
+                             {"visual.class_embedding", "image.class_token"},
+                             {"visual.positional_embedding", "image.positions"},
+                             {"visual.conv1.weight", "image.patch.weight"},
+                             {"visual.ln_pre.*", "image.pre_norm.*"},
+                             {"visual.ln_post.*", "image.norm.*"},
+                             {"visual.proj", "image_projection.weight^T"},
+                             {"token_embedding.weight", "text.tokens.weight"},
+                             {"positional_embedding", "text.positions"},
+                             {"ln_final.*", "text.norm.*"},
+                             {"text_projection", "text_projection.weight^T"},
+                             {"logit_scale", "logit_scale"},
+                             {"logit_bias", "logit_bias"},
+                             {"attn_mask", ""},
+                         },
+                         {{"visual.ln_pre", "image.pre_norm"}}};
   return own + resblock_names().within("visual.transformer.resblocks.", "image.blocks.") +
          resblock_names().within("transformer.resblocks.", "text.blocks.");
 }
@@ -182,7 +180,8 @@ Assembly assemble_open_clip(const Json& json, const std::string& where) {
   vit.depth = vision.get<int64_t>("layers", 12);
   vit.heads = vit.dim / vision.get<int64_t>("head_width", 64);
   vit.ffn = static_cast<int64_t>(static_cast<double>(vit.dim) * vision.get<double>("mlp_ratio", 4));
-  vit.activation = activation, vit.eps = 1e-5, vit.pre_norm = true, vit.patch_bias = false, vit.antialias_positions = true;
+  vit.activation = activation, vit.eps = 1e-5, vit.pre_norm = true, vit.patch_bias = false,
+  vit.antialias_positions = true;
   vision.done();
   TextTransformerOptions text;
   text.vocabulary = language.get<int64_t>("vocab_size", 49408);
@@ -193,7 +192,8 @@ Assembly assemble_open_clip(const Json& json, const std::string& where) {
   text.ffn = static_cast<int64_t>(static_cast<double>(text.dim) * language.get<double>("mlp_ratio", 4));
   text.activation = activation;
   language.done();
-  DualEncoderOptions options{.image = kind_of("vit", vit), .text = kind_of("text-transformer", text), .text_pool = "highest-id"};
+  DualEncoderOptions options{
+      .image = kind_of("vit", vit), .text = kind_of("text-transformer", text), .text_pool = "highest-id"};
   options.dim = config.require<int64_t>("embed_dim");
   config.ignore({"custom_text"});
   config.done();
@@ -201,7 +201,9 @@ Assembly assemble_open_clip(const Json& json, const std::string& where) {
 }
 
 const FamilyRegistration open_clip({"open-clip", "CLIP (open_clip, OpenAI)",
-                                    [](const Json& config) { return config.contains("model_cfg") || config.contains("vision_cfg"); },
+                                    [](const Json& config) {
+                                      return config.contains("model_cfg") || config.contains("vision_cfg");
+                                    },
                                     assemble_open_clip});
 
 // Tessera's own recipes: any encoder, any text encoder, the module's own names
@@ -210,8 +212,9 @@ const FamilyRegistration own({"dual-encoder", "two towers of any kind (Tessera)"
                               [](const Json& config) { return is_model_type(config, {"tessera-dual-encoder"}); },
                               [](const Json& json, const std::string& where) -> Assembly {
                                 PublishedConfig config(json, where);
-                                return {make_dual_encoder(config.nested("dual_encoder").json(), where + ": dual_encoder"),
-                                        NameTable{{"*", "*"}}};
+                                return {
+                                    make_dual_encoder(config.nested("dual_encoder").json(), where + ": dual_encoder"),
+                                    NameTable{{"*", "*"}}};
                               }});
 
 }  // namespace

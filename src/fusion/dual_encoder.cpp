@@ -9,7 +9,9 @@ namespace {
 std::shared_ptr<Linear> projection(const std::string& kind, int64_t in, int64_t out, const std::string& where) {
   check_choice(kind, {"none", "linear", "affine"}, where);
   if (kind != "none") return std::make_shared<Linear>(in, out, kind == "affine");
-  if (in != out) throw Error("width " + std::to_string(in) + " is not the shared " + std::to_string(out), where, "ask for a projection");
+  if (in != out)
+    throw Error("width " + std::to_string(in) + " is not the shared " + std::to_string(out), where,
+                "ask for a projection");
   return nullptr;
 }
 
@@ -34,7 +36,8 @@ Tensor DualEncoder::encode_image(const Tensor& pixels) {
 }
 
 Tensor DualEncoder::encode_text(const TextBatch& text) {
-  const Tensor pooled = tap(*this, pool_text(options_.text_pool, text_->forward(text), text, options_.end_id), "text_pooled");
+  const Tensor pooled =
+      tap(*this, pool_text(options_.text_pool, text_->forward(text), text, options_.end_id), "text_pooled");
   return text_projection_ ? text_projection_->forward(pooled) : pooled;
 }
 

@@ -5,18 +5,18 @@
 
 namespace tessera {
 
-/// Two towers that put a picture and a sentence into one space: CLIP (Radford et al., 2021), SigLIP (Zhai et al., 2023),
-/// ALIGN, and any other pair of an encoder and a text encoder.
+/// Two towers that put a picture and a sentence into one space: CLIP (Radford et al., 2021), SigLIP (Zhai et al.,
+/// 2023), ALIGN, and any other pair of an encoder and a text encoder.
 struct DualEncoderOptions {
-  Json image;                        ///< an encoder: {"kind": "vit", ...}
+  Json image;  ///< an encoder: {"kind": "vit", ...}
   Json image_pool = {{"kind", "first"}};
   std::string image_projection = "linear";  ///< none, linear (no bias) or affine
-  Json text;                         ///< a text encoder: {"kind": "text-transformer", ...}
-  std::string text_pool = "end";     ///< see pool_text()
+  Json text;                                ///< a text encoder: {"kind": "text-transformer", ...}
+  std::string text_pool = "end";            ///< see pool_text()
   std::string text_projection = "linear";
-  int64_t end_id = 49407;            ///< for text_pool "end"
-  int64_t dim = 512;                 ///< of the shared space; of a side without projection, the tower's width
-  double logit_scale = 2.6592;       ///< first value of the logarithm of the temperature's inverse, ln(1 / 0.07)
+  int64_t end_id = 49407;       ///< for text_pool "end"
+  int64_t dim = 512;            ///< of the shared space; of a side without projection, the tower's width
+  double logit_scale = 2.6592;  ///< first value of the logarithm of the temperature's inverse, ln(1 / 0.07)
   std::optional<double> logit_bias = std::nullopt;  ///< first value of a learned bias of the logits (SigLIP)
 };
 

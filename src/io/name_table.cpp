@@ -9,7 +9,7 @@ namespace {
 /// A pattern in pieces.
 struct Piece {
   enum Kind { kText, kOptional, kNumber, kChoice, kRest } kind;
-  std::string text;                 // literal, or the name of a number
+  std::string text;  // literal, or the name of a number
   std::vector<std::string> choices;
 };
 
@@ -49,7 +49,8 @@ std::vector<Piece> parse(std::string_view pattern) {
       continue;
     }
     const size_t end = pattern.find(c == '{' ? '}' : ']', i);
-    if (end == std::string_view::npos) throw std::logic_error("name table: unclosed bracket in " + std::string(pattern));
+    if (end == std::string_view::npos)
+      throw std::logic_error("name table: unclosed bracket in " + std::string(pattern));
     const std::string inside(pattern.substr(i + 1, end - i - 1));
     if (c == '[')
       pieces.push_back({Piece::kOptional, inside, {}});
@@ -115,10 +116,18 @@ std::string fill(const std::vector<Piece>& pieces, const Captures& captures) {
   for (const Piece& piece : pieces) {
     switch (piece.kind) {
       case Piece::kText:
-      case Piece::kOptional: name += piece.text; break;
-      case Piece::kNumber: name += captures.numbers.at(piece.text); break;
-      case Piece::kChoice: name += piece.choices[captures.choice]; break;
-      case Piece::kRest: name += captures.rest; break;
+      case Piece::kOptional:
+        name += piece.text;
+        break;
+      case Piece::kNumber:
+        name += captures.numbers.at(piece.text);
+        break;
+      case Piece::kChoice:
+        name += piece.choices[captures.choice];
+        break;
+      case Piece::kRest:
+        name += captures.rest;
+        break;
     }
   }
   return name;
@@ -135,8 +144,8 @@ std::optional<Place> NameTable::place(const std::string& published) const {
     if (!match(parse(rule.published), 0, published, captures)) continue;
     if (rule.path.empty()) return Place{};
     const Target target = parse_target(rule.path);
-    return Place{fill(target.pieces, captures), target.parts > 1 ? static_cast<int64_t>(captures.choice) : 0, target.parts,
-                 target.transposed};
+    return Place{fill(target.pieces, captures), target.parts > 1 ? static_cast<int64_t>(captures.choice) : 0,
+                 target.parts, target.transposed};
   }
   return std::nullopt;
 }

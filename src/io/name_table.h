@@ -10,18 +10,18 @@ namespace tessera {
 
 /// Where a published tensor belongs in a module.
 struct Place {
-  std::string path;         ///< parameter or buffer: "blocks.3.attention.qkv.weight"
-  int64_t part = 0;         ///< which of `parts` equal parts of the first axis
+  std::string path;  ///< parameter or buffer: "blocks.3.attention.qkv.weight"
+  int64_t part = 0;  ///< which of `parts` equal parts of the first axis
   int64_t parts = 1;
   bool transposed = false;  ///< the file holds the transpose
 };
 
 /// One line of a name table.
 ///
-/// Published side: `{n}` stands for a number, `{query|key|value}` for one of several words, `[vit.]` for text that may be
-/// missing, `*` for the rest of the name. Module side: the same `{n}` and `*`; `[{0|1|2}]` at the end says that the words
-/// are the parts of one tensor, in this order; `^T` that the file holds its transpose. An empty module side says that
-/// the tensor is known and not needed: it is kept, so that saving changes no byte.
+/// Published side: `{n}` stands for a number, `{query|key|value}` for one of several words, `[vit.]` for text that may
+/// be missing, `*` for the rest of the name. Module side: the same `{n}` and `*`; `[{0|1|2}]` at the end says that the
+/// words are the parts of one tensor, in this order; `^T` that the file holds its transpose. An empty module side says
+/// that the tensor is known and not needed: it is kept, so that saving changes no byte.
 ///
 ///   {"[vit.]encoder.layer.{n}.attention.attention.{query|key|value}.*", "blocks.{n}.attention.qkv.*[{0|1|2}]"}
 struct NameRule {
@@ -33,8 +33,8 @@ struct NameRule {
   bool alias;  ///< a second name of a tensor (tied weights): read and compared, written only where it was read
 };
 
-/// The correspondence between the names of a published checkpoint and the paths of a module, in both directions. It maps
-/// tensors, their gradients and, by `modules`, the modules whose results are tapped.
+/// The correspondence between the names of a published checkpoint and the paths of a module, in both directions. It
+/// maps tensors, their gradients and, by `modules`, the modules whose results are tapped.
 class NameTable {
  public:
   NameTable() = default;

@@ -6,9 +6,9 @@
 
 namespace tessera {
 
-/// Reads a published config.json. Such files carry dozens of keys that do not matter to the arithmetic and spell others in
-/// two ways; so every key must be read, ignored by name, or be one of the bookkeeping keys that all models carry. done()
-/// makes an error of the others: what could change the result and is not known must not pass.
+/// Reads a published config.json. Such files carry dozens of keys that do not matter to the arithmetic and spell others
+/// in two ways; so every key must be read, ignored by name, or be one of the bookkeeping keys that all models carry.
+/// done() makes an error of the others: what could change the result and is not known must not pass.
 class PublishedConfig {
  public:
   PublishedConfig(Json json, std::string where);

@@ -56,24 +56,23 @@ Tensor MaskedLanguageModel::forward(const TextBatch& text) {
 namespace {
 
 NameTable encoder_names() {
-  return {
-      {
-          {"embeddings.word_embeddings.weight", "encoder.words.weight"},
-          {"embeddings.position_embeddings.weight", "encoder.positions.weight"},
-          {"embeddings.token_type_embeddings.weight", "encoder.types.weight"},
-          {"embeddings.position_ids", ""},
-          {"embeddings.LayerNorm.*", "encoder.norm.*"},
-          {"encoder.layer.{n}.attention.self.{query|key|value}.*", "encoder.blocks.{n}.attention.qkv.*[{0|1|2}]"},
-          {"encoder.layer.{n}.attention.output.dense.*", "encoder.blocks.{n}.attention.proj.*"},
-          {"encoder.layer.{n}.attention.output.LayerNorm.*", "encoder.blocks.{n}.norm1.*"},
-          {"encoder.layer.{n}.intermediate.dense.*", "encoder.blocks.{n}.ffn.up.*"},
-          {"encoder.layer.{n}.output.dense.*", "encoder.blocks.{n}.ffn.down.*"},
-          {"encoder.layer.{n}.output.LayerNorm.*", "encoder.blocks.{n}.norm2.*"},
-          {"pooler.dense.*", ""},
-      },
-      {{"embeddings", "encoder.norm"},
-       {"encoder.layer.{n}", "encoder.blocks.{n}"},
-       {"encoder.layer.{n}.attention.self", "encoder.blocks.{n}.attention.context"}}};
+  return {{
+              {"embeddings.word_embeddings.weight", "encoder.words.weight"},
+              {"embeddings.position_embeddings.weight", "encoder.positions.weight"},
+              {"embeddings.token_type_embeddings.weight", "encoder.types.weight"},
+              {"embeddings.position_ids", ""},
+              {"embeddings.LayerNorm.*", "encoder.norm.*"},
+              {"encoder.layer.{n}.attention.self.{query|key|value}.*", "encoder.blocks.{n}.attention.qkv.*[{0|1|2}]"},
+              {"encoder.layer.{n}.attention.output.dense.*", "encoder.blocks.{n}.attention.proj.*"},
+              {"encoder.layer.{n}.attention.output.LayerNorm.*", "encoder.blocks.{n}.norm1.*"},
+              {"encoder.layer.{n}.intermediate.dense.*", "encoder.blocks.{n}.ffn.up.*"},
+              {"encoder.layer.{n}.output.dense.*", "encoder.blocks.{n}.ffn.down.*"},
+              {"encoder.layer.{n}.output.LayerNorm.*", "encoder.blocks.{n}.norm2.*"},
+              {"pooler.dense.*", ""},
+          },
+          {{"embeddings", "encoder.norm"},
+           {"encoder.layer.{n}", "encoder.blocks.{n}"},
+           {"encoder.layer.{n}.attention.self", "encoder.blocks.{n}.attention.context"}}};
 }
 
 /// Checkpoints converted from TensorFlow call the norm's parameters gamma and beta.
@@ -128,12 +127,15 @@ Assembly assemble_bert(const Json& json, const std::string& where) {
                  "pooler_num_fc_layers", "pooler_size_per_head", "pooler_type"});
   config.done();
   const std::string prefix = roberta ? "roberta." : "bert.";
-  return {std::make_shared<MaskedLanguageModel>(options), (roberta ? kRobertaHead : kBertHead) +
-                                                              old_norm_names().within(prefix, "") + encoder_names().within(prefix, "")};
+  return {
+      std::make_shared<MaskedLanguageModel>(options),
+      (roberta ? kRobertaHead : kBertHead) + old_norm_names().within(prefix, "") + encoder_names().within(prefix, "")};
 }
 
 const FamilyRegistration family({"bert", "BERT and RoBERTa, masked language model (transformers)",
-                                 [](const Json& config) { return is_model_type(config, {"bert", "roberta", "xlm-roberta"}); },
+                                 [](const Json& config) {
+                                   return is_model_type(config, {"bert", "roberta", "xlm-roberta"});
+                                 },
                                  assemble_bert});
 
 }  // namespace

@@ -12,7 +12,8 @@ struct BertOptions {
   std::string activation = "gelu";
   double eps = 1e-12, dropout = 0;
   int64_t padding_id = 0;
-  bool positions_follow_padding = false;  ///< RoBERTa: real tokens count from padding_id + 1, padding stays at padding_id
+  bool positions_follow_padding =
+      false;  ///< RoBERTa: real tokens count from padding_id + 1, padding stays at padding_id
 };
 TESSERA_OPTIONS(BertOptions, vocabulary, dim, depth, heads, ffn, positions, types, activation, eps, dropout, padding_id,
                 positions_follow_padding)
@@ -22,7 +23,9 @@ class Bert : public TextEncoder {
   explicit Bert(const BertOptions& options);
   Tokens forward(const TextBatch& text) override;
   int64_t width() const override { return options_.dim; }
-  int64_t context() const override { return options_.positions - (options_.positions_follow_padding ? options_.padding_id + 1 : 0); }
+  int64_t context() const override {
+    return options_.positions - (options_.positions_follow_padding ? options_.padding_id + 1 : 0);
+  }
 
   const std::shared_ptr<Embedding>& words() const { return words_; }
 

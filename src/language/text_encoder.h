@@ -24,8 +24,8 @@ class TextEncoder : public Module {
 /// The text encoders by the "kind" of a recipe.
 Registry<TextEncoder>& text_encoders();
 
-/// Which token stands for the sentence: "first", "last" (the last position), "mean" (of the real tokens), "highest-id" (the
-/// first CLIP: the end token has the largest id), "end" (the first position that holds `end_id`, else position 0).
+/// Which token stands for the sentence: "first", "last" (the last position), "mean" (of the real tokens), "highest-id"
+/// (the first CLIP: the end token has the largest id), "end" (the first position that holds `end_id`, else position 0).
 /// @return B x D
 Tensor pool_text(const std::string& kind, const Tokens& tokens, const TextBatch& text, int64_t end_id);
 

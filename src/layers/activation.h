@@ -5,8 +5,8 @@
 
 namespace tessera {
 
-/// An activation by the name that published configurations use: gelu (exact), gelu_new and gelu_pytorch_tanh (tanh form),
-/// quick_gelu, relu, silu (swish), tanh, sigmoid, identity.
+/// An activation by the name that published configurations use: gelu (exact), gelu_new and gelu_pytorch_tanh (tanh
+/// form), quick_gelu, relu, silu (swish), tanh, sigmoid, identity.
 using Activation = torch::Tensor (*)(const torch::Tensor&);
 
 /// @throws Error when the name is unknown

@@ -10,7 +10,8 @@ namespace tessera {
 Attention::Attention(const AttentionOptions& options) : options_(options) {
   const auto& o = options_;
   if (o.heads < 1 || o.dim % o.heads != 0)
-    throw Error("width " + std::to_string(o.dim) + " cannot be split into " + std::to_string(o.heads) + " heads", "heads");
+    throw Error("width " + std::to_string(o.dim) + " cannot be split into " + std::to_string(o.heads) + " heads",
+                "heads");
   qkv_ = add<Linear>("qkv", o.dim, 3 * o.dim, o.qkv_bias);
   proj_ = add<Linear>("proj", o.dim, o.dim);
   if (o.qk_norm) {
@@ -21,7 +22,8 @@ Attention::Attention(const AttentionOptions& options) : options_(options) {
 
 Tensor Attention::forward(const Tokens& tokens) {
   const int64_t batch = tokens.x.size(0), length = tokens.x.size(1), head_dim = options_.dim / options_.heads;
-  const Tensor qkv = qkv_->forward(tokens.x).view({batch, length, 3, options_.heads, head_dim}).permute({2, 0, 3, 1, 4});
+  const Tensor qkv =
+      qkv_->forward(tokens.x).view({batch, length, 3, options_.heads, head_dim}).permute({2, 0, 3, 1, 4});
   Tensor q = qkv[0], k = qkv[1];  // B x heads x L x d
   if (q_norm_) q = q_norm_->forward(q), k = k_norm_->forward(k);
   const Tensor bias = attention_bias(tokens.mask, options_.causal, length, q.options());

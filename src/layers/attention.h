@@ -15,7 +15,8 @@ struct AttentionOptions {
 
 /// Multi-head softmax attention (Vaswani et al., 2017): softmax(Q K^T / sqrt(d)) V, heads of width d = dim / heads.
 /// Query, key and value are one fused projection; the name tables split it for checkpoints that store three.
-/// Tokens whose mask is false are not attended to. Taps: "weights" (B x heads x L x L), "context" (before the projection).
+/// Tokens whose mask is false are not attended to. Taps: "weights" (B x heads x L x L), "context" (before the
+/// projection).
 class Attention : public Mixer {
  public:
   explicit Attention(const AttentionOptions& options);

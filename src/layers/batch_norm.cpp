@@ -2,7 +2,8 @@
 
 namespace tessera {
 
-BatchNorm::BatchNorm(int64_t channels, double first_weight, double eps, double momentum) : eps_(eps), momentum_(momentum) {
+BatchNorm::BatchNorm(int64_t channels, double first_weight, double eps, double momentum)
+    : eps_(eps), momentum_(momentum) {
   weight_ = register_parameter("weight", torch::full({channels}, first_weight));
   bias_ = weight("bias", {channels}, 0);
   running_mean_ = register_buffer("running_mean", torch::zeros({channels}));
@@ -10,7 +11,8 @@ BatchNorm::BatchNorm(int64_t channels, double first_weight, double eps, double m
 }
 
 Tensor BatchNorm::forward(const Tensor& x) {
-  return tap(*this, torch::batch_norm(x, weight_, bias_, running_mean_, running_var_, is_training(), momentum_, eps_, false));
+  return tap(*this,
+             torch::batch_norm(x, weight_, bias_, running_mean_, running_var_, is_training(), momentum_, eps_, false));
 }
 
 }  // namespace tessera

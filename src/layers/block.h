@@ -8,10 +8,11 @@ struct BlockOptions {
   int64_t dim = 768;
   double eps = 1e-6;
   std::string norm = "layer";
-  bool post_norm = false;   ///< x = norm(x + part(x)), as in the first transformers, instead of x = x + part(norm(x))
-  double layer_scale = 0;   ///< first value of a learned factor per channel on both branches (Touvron et al., 2021); 0: none
-  double drop_path = 0;     ///< probability that a sample skips a branch while training (Huang et al., 2016)
-  double dropout = 0;       ///< of the branches' outputs, while training
+  bool post_norm = false;  ///< x = norm(x + part(x)), as in the first transformers, instead of x = x + part(norm(x))
+  double layer_scale =
+      0;  ///< first value of a learned factor per channel on both branches (Touvron et al., 2021); 0: none
+  double drop_path = 0;  ///< probability that a sample skips a branch while training (Huang et al., 2016)
+  double dropout = 0;    ///< of the branches' outputs, while training
 };
 
 /// One layer of a transformer: a mixer and a feed-forward, each with norm and residual. The mixer and the feed-forward

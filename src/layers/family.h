@@ -2,9 +2,9 @@
 #include <algorithm>
 #include <functional>
 
+#include "core/options.h"
 #include "io/name_table.h"
 #include "layers/module.h"
-#include "core/options.h"
 
 namespace tessera {
 

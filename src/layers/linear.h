@@ -15,7 +15,8 @@ class Linear : public Module {
 
 /// 2-D convolution over B x C x H x W.
 struct ConvolutionOptions {
-  int64_t in = 3, out = 64, kernel_height = 3, kernel_width = 3, stride_height = 1, stride_width = 1, padding = 0, groups = 1;
+  int64_t in = 3, out = 64, kernel_height = 3, kernel_width = 3, stride_height = 1, stride_width = 1, padding = 0,
+          groups = 1;
   bool bias = true;
 };
 

@@ -12,7 +12,8 @@ namespace tessera {
 
 using torch::Tensor;
 
-/// The base of all parts: LibTorch's module, so that parameters, devices, train() and eval() are as every user knows them.
+/// The base of all parts: LibTorch's module, so that parameters, devices, train() and eval() are as every user knows
+/// them.
 class Module : public torch::nn::Module {
  protected:
   /// Makes a child, registers it as `name` and returns it.

@@ -2,8 +2,6 @@
 
 namespace tessera {
 
-
-
 namespace {
 
 class FirstPool : public Pool {
@@ -62,7 +60,7 @@ Tensor AttentionPool::forward(const Tokens& tokens) {
   const Tensor kv = torch::linear(tokens.x, qkv_->weight.narrow(0, dim, 2 * dim), qkv_->bias.narrow(0, dim, 2 * dim));
   const Tensor bias = attention_bias(tokens.mask, false, tokens.x.size(1), kv.options());
   const Tensor mixed = attend(*this, split(q).expand({batch, -1, -1, -1}), split(kv.narrow(2, 0, dim)),
-                              split(kv.narrow(2, dim, dim)), bias);               // B x heads x 1 x d
+                              split(kv.narrow(2, dim, dim)), bias);                 // B x heads x 1 x d
   const Tensor x = proj_->forward(mixed.transpose(1, 2).reshape({batch, 1, dim}));  // B x 1 x D
   return tap(*this, (x + ffn_->forward(norm_->forward(x))).select(1, 0));
 }

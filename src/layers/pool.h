@@ -13,7 +13,8 @@ class Pool : public Module {
 };
 
 /// By "kind": "first" (the first token), "mean" (mean of the real tokens that are neither prefix nor suffix; with "dim"
-/// and "eps", a norm after it), "last" (the last position), "attention" (SigLIP's pooling head). The pools of text, which look at the ids, are in language/.
+/// and "eps", a norm after it), "last" (the last position), "attention" (SigLIP's pooling head). The pools of text,
+/// which look at the ids, are in language/.
 std::shared_ptr<Pool> make_pool(const Json& options, const std::string& where);
 
 struct MeanPoolOptions {

@@ -8,7 +8,8 @@ Tensor resample_positions(const Tensor& table, int64_t prefix, const Grid& from,
   if (from == to) return table;
   const int64_t dim = table.size(2);
   const Tensor kept = table.narrow(1, 0, prefix);
-  Tensor grid = table.narrow(1, prefix, table.size(1) - prefix).reshape({1, from[0], from[1], dim}).permute({0, 3, 1, 2});
+  Tensor grid =
+      table.narrow(1, prefix, table.size(1) - prefix).reshape({1, from[0], from[1], dim}).permute({0, 3, 1, 2});
   grid = grid.to(torch::kFloat32);
   grid = antialias ? at::_upsample_bicubic2d_aa(grid, {to[0], to[1]}, false)
                    : torch::upsample_bicubic2d(grid, {to[0], to[1]}, false);
@@ -17,7 +18,8 @@ Tensor resample_positions(const Tensor& table, int64_t prefix, const Grid& from,
 }
 
 Tensor sine_cosine_positions(int64_t height, int64_t width, int64_t dim) {
-  if (dim % 4 != 0) throw Error("the width " + std::to_string(dim) + " must be a multiple of 4", "sine-cosine positions");
+  if (dim % 4 != 0)
+    throw Error("the width " + std::to_string(dim) + " must be a multiple of 4", "sine-cosine positions");
   const auto exact = torch::TensorOptions().dtype(torch::kFloat64);
   const Tensor frequency = torch::pow(10000.0, -torch::arange(dim / 4, exact) * 4 / dim);  // dim/4
   const Tensor column = torch::arange(width, exact).repeat({height});                      // height*width

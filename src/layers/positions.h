@@ -10,7 +10,8 @@ namespace tessera {
 /// @param prefix     rows before the grid, which are kept
 /// @param antialias  low-pass when the grid shrinks (timm does, transformers does not)
 /// @return 1 x (prefix + product of to) x D
-Tensor resample_positions(const Tensor& table, int64_t prefix, const Grid& from, const Grid& to, bool antialias = false);
+Tensor resample_positions(const Tensor& table, int64_t prefix, const Grid& from, const Grid& to,
+                          bool antialias = false);
 
 /// The fixed two-dimensional sine-cosine table of masked autoencoders (He et al., 2021), computed in double.
 /// Per token: sine and cosine of its column, then of its row, dim / 4 frequencies 10000^(-4i/dim) each.

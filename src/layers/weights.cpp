@@ -73,7 +73,8 @@ class Loader {
     Tensor part = module_part(target, place);
     if (without_ones(source.sizes()) == without_ones(part.sizes())) source = source.reshape(part.sizes());
     if (source.sizes() != part.sizes())
-      throw Error("tensor '" + name + "' has shape " + shape_text(source.sizes()) + ", the config asks for " + shape_text(part.sizes()),
+      throw Error("tensor '" + name + "' has shape " + shape_text(source.sizes()) + ", the config asks for " +
+                      shape_text(part.sizes()),
                   checkpoint_.path().string(), "the weights and the config do not belong together");
     if (!filled_[place.path].insert(place.part).second) {
       // A second name of the same tensor: tied weights stored twice must be equal.
@@ -145,7 +146,8 @@ std::vector<std::pair<std::string, Tensor>> published_tensors(Module& module, co
   const auto tensors = named_tensors(module);
   for (const StoredTensor& item : stored) {
     Tensor value = item.ignored;
-    if (!value.defined()) value = published_part(tensors.at(item.place.path), item.place).to(item.dtype).reshape(item.shape);
+    if (!value.defined())
+      value = published_part(tensors.at(item.place.path), item.place).to(item.dtype).reshape(item.shape);
     result.emplace_back(item.name, value.contiguous());
   }
   if (!stored.empty()) return result;

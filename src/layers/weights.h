@@ -7,11 +7,11 @@ namespace tessera {
 
 /// How one tensor stood in the file that a model was loaded from.
 struct StoredTensor {
-  std::string name;             ///< published
+  std::string name;  ///< published
   torch::ScalarType dtype = torch::kFloat32;
-  std::vector<int64_t> shape;   ///< as published: a file may keep [1] where the module has a scalar
-  Place place;                  ///< empty path: ignored
-  Tensor ignored;               ///< what was not needed, as it was
+  std::vector<int64_t> shape;  ///< as published: a file may keep [1] where the module has a scalar
+  Place place;                 ///< empty path: ignored
+  Tensor ignored;              ///< what was not needed, as it was
 };
 using StoredTensors = std::vector<StoredTensor>;
 

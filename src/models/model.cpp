@@ -8,7 +8,8 @@ namespace fs = std::filesystem;
 namespace {
 
 const char* const kConfigs[] = {"config.json", "open_clip_config.json"};
-const char* const kTokenizers[] = {"tokenizer.json", "tokenizer.model", "spiece.model", "sentencepiece.bpe.model", "vocab.txt", "vocab.json"};
+const char* const kTokenizers[] = {"tokenizer.json",          "tokenizer.model", "spiece.model",
+                                   "sentencepiece.bpe.model", "vocab.txt",       "vocab.json"};
 
 fs::path config_of(const fs::path& folder) {
   for (const char* name : kConfigs)
@@ -37,7 +38,8 @@ void load_tokenizer_of(Model& model, const fs::path& folder) {
 }  // namespace
 
 Model load_model(const fs::path& path, const fs::path& config) {
-  if (!fs::exists(path)) throw Error("does not exist", path.string(), "give a model folder, or a .safetensors file with its config");
+  if (!fs::exists(path))
+    throw Error("does not exist", path.string(), "give a model folder, or a .safetensors file with its config");
   const bool folder = fs::is_directory(path);
   if (!folder && config.empty())
     throw Error("is a file without a config", path.string(), "give its folder, or the config.json beside it");

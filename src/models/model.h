@@ -10,18 +10,20 @@
 
 namespace tessera {
 
-/// A model with all that its folder ships: the way in (processor, tokenizer), the weights, and what saving it back needs.
+/// A model with all that its folder ships: the way in (processor, tokenizer), the weights, and what saving it back
+/// needs.
 ///
-/// What it can do is asked of the module by its type: `dynamic_cast<DualEncoder*>(model.module.get())`, or with as<T>().
+/// What it can do is asked of the module by its type: `dynamic_cast<DualEncoder*>(model.module.get())`, or with
+/// as<T>().
 struct Model {
-  std::filesystem::path folder;               ///< where it was loaded from; empty for a new one
-  std::string family;                         ///< "vit", "clip", "dual-encoder", ...
-  Json config;                                ///< config.json as published
+  std::filesystem::path folder;  ///< where it was loaded from; empty for a new one
+  std::string family;            ///< "vit", "clip", "dual-encoder", ...
+  Json config;                   ///< config.json as published
   std::shared_ptr<Module> module;
   std::shared_ptr<const ImageProcessor> processor;  ///< null when the folder ships none
   std::shared_ptr<const Tokenizer> tokenizer;       ///< null when the folder ships none
-  NameTable names;                            ///< published names <-> module names
-  StoredTensors stored;                       ///< how each tensor stood in the file: names, types, what was ignored
+  NameTable names;                                  ///< published names <-> module names
+  StoredTensors stored;  ///< how each tensor stood in the file: names, types, what was ignored
 
   /// The module as `T`. @throws Error saying what the model is and `purpose`, what a T is needed for
   template <class T>
@@ -42,8 +44,8 @@ Model load_model(const std::filesystem::path& path, const std::filesystem::path&
 /// @param where  for messages: the file that the config comes from
 Model make_model(const Json& config, const std::string& where);
 
-/// Writes config.json, model.safetensors, the tokenizer and preprocessor_config.json in the form that was loaded; tensors
-/// that did not change keep every byte. A new model's floating tensors are written as `dtype`.
+/// Writes config.json, model.safetensors, the tokenizer and preprocessor_config.json in the form that was loaded;
+/// tensors that did not change keep every byte. A new model's floating tensors are written as `dtype`.
 void save_model(const Model& model, const std::filesystem::path& folder, torch::ScalarType dtype = torch::kFloat32);
 
 }  // namespace tessera

@@ -25,8 +25,11 @@ Outputs forward(DualEncoder& model, const Case& item, const Inputs& in, bool ope
   const Tensor text = model.encode_text(text_of(in, open_clip ? "text" : "input_ids"));
   const Tensor logits = model.logits(image, text);  // images x texts
   const auto want = [&](const char* name) { return item.outputs.contains(name); };
-  Outputs out{{open_clip ? "image_features" : "image_embeds", unit(image)}, {open_clip ? "text_features" : "text_embeds", unit(text)},
-              {"logits_per_image", logits}, {"logits_per_text", logits.t()}, {"logit_scale", model.logit_scale.exp()}};
+  Outputs out{{open_clip ? "image_features" : "image_embeds", unit(image)},
+              {open_clip ? "text_features" : "text_embeds", unit(text)},
+              {"logits_per_image", logits},
+              {"logits_per_text", logits.t()},
+              {"logit_scale", model.logit_scale.exp()}};
   if (want("loss")) out["loss"] = model.logit_bias.defined() ? pairwise(logits.t()) : contrastive(logits.t());
   if (want("probs")) out["probs"] = torch::softmax(logits, -1);
   if (want("prediction")) out["prediction"] = logits.argmax(-1);

@@ -19,19 +19,22 @@ constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 /// Runs one case: the call under taps, then the backward pass from the probes, then every recorded tensor.
 class CaseRun {
  public:
-  CaseRun(const Golden& golden, const Case& item, System system) : golden_(golden), case_(item), system_(std::move(system)) {}
+  CaseRun(const Golden& golden, const Case& item, System system)
+      : golden_(golden), case_(item), system_(std::move(system)) {}
 
   CaseResult run() {
     result_.name = case_.name;
     if (system_.check) {
-      for (const std::string& difference : system_.check(case_)) result_.comparisons.push_back({case_.name, "differs", difference, kNaN, kNaN});
+      for (const std::string& difference : system_.check(case_))
+        result_.comparisons.push_back({case_.name, "differs", difference, kNaN, kNaN});
       if (result_.comparisons.empty()) result_.comparisons.push_back({case_.name, "equal", "", 0, 0});
     } else {
       forward();
       compare_outputs();
       if (!case_.grads.empty()) compare_gradients();
     }
-    const bool failed = std::any_of(result_.comparisons.begin(), result_.comparisons.end(), [](const auto& c) { return c.failed(); });
+    const bool failed =
+        std::any_of(result_.comparisons.begin(), result_.comparisons.end(), [](const auto& c) { return c.failed(); });
     result_.status = failed ? "failed" : "passed";
     return std::move(result_);
   }
@@ -70,7 +73,8 @@ class CaseRun {
       if (found != outputs_.end())
         result_.comparisons.push_back(compare(name, found->second, recorded(key), case_.rtol, case_.atol));
       else if (case_.internals.contains(name))
-        result_.comparisons.push_back({name, "not compared", "an internal of the reference without counterpart here", 0, 0});
+        result_.comparisons.push_back(
+            {name, "not compared", "an internal of the reference without counterpart here", 0, 0});
       else
         result_.comparisons.push_back({name, "missing", "the system does not return it", kNaN, kNaN});
     }
@@ -90,19 +94,23 @@ class CaseRun {
     for (const auto& [name, key] : case_.grads) {
       const bool input = name.starts_with("input:");
       const auto place = input ? Place{} : system_.names.place(name).value_or(Place{});
-      const Tensor leaf = input ? inputs_[name.substr(6)] : parameters.contains(place.path) ? parameters[place.path] : Tensor();
+      const Tensor leaf = input                             ? inputs_[name.substr(6)]
+                          : parameters.contains(place.path) ? parameters[place.path]
+                                                            : Tensor();
       if (!leaf.defined()) throw Unsupported("there is no parameter for the gradient of '" + name + "'");
       wanted[name] = {leaf, place};
       leaves.push_back(leaf);
     }
-    const auto grads = torch::autograd::grad({loss}, leaves, {}, /*retain_graph=*/false, /*create_graph=*/false, /*allow_unused=*/true);
+    const auto grads = torch::autograd::grad({loss}, leaves, {}, /*retain_graph=*/false, /*create_graph=*/false,
+                                             /*allow_unused=*/true);
     size_t i = 0;
     for (const auto& [name, key] : case_.grads) {
       const auto& [leaf, place] = wanted[name];
       const Tensor whole = grads[i].defined() ? grads[i] : torch::zeros_like(leaf);
       ++i;
       const Tensor want = recorded(key);
-      result_.comparisons.push_back(compare("grad " + name, published_part(whole, place).reshape(want.sizes()), want, case_.rtol, case_.atol));
+      result_.comparisons.push_back(
+          compare("grad " + name, published_part(whole, place).reshape(want.sizes()), want, case_.rtol, case_.atol));
     }
   }
 
@@ -139,12 +147,14 @@ Comparison compare(const std::string& name, const Tensor& got, const Tensor& wan
   if (b.numel() == 0) return result;
   const Tensor finite = b.isfinite();
   const Tensor same = (a == b) | (a.isnan() & b.isnan());
-  const Tensor difference = torch::where(finite, (a - b).abs(), torch::where(same, torch::zeros_like(b), torch::full_like(b, INFINITY)));
+  const Tensor difference =
+      torch::where(finite, (a - b).abs(), torch::where(same, torch::zeros_like(b), torch::full_like(b, INFINITY)));
   result.absolute = difference.max().item<double>();
   const Tensor relative = difference / b.abs().clamp_min(atol > 0 ? atol : 1e-12);
   result.relative = torch::where(finite, relative, difference).max().item<double>();
   const bool exact = !want.is_floating_point();
-  const Tensor allowed = exact ? torch::zeros_like(b) : torch::where(finite, atol + rtol * b.abs(), torch::zeros_like(b));
+  const Tensor allowed =
+      exact ? torch::zeros_like(b) : torch::where(finite, atol + rtol * b.abs(), torch::zeros_like(b));
   if (!(difference <= allowed).all().item<bool>()) result.verdict = "differs";
   return result;
 }
@@ -169,11 +179,13 @@ GoldenResult run_golden(const fs::path& folder) {
 std::vector<fs::path> find_goldens(const std::vector<fs::path>& paths) {
   std::vector<fs::path> folders;
   for (const fs::path& path : paths) {
-    if (!fs::is_directory(path)) throw Error("is no folder", path.string(), "give a folder with goldens, such as tests/goldens");
+    if (!fs::is_directory(path))
+      throw Error("is no folder", path.string(), "give a folder with goldens, such as tests/goldens");
     const size_t before = folders.size();
     if (fs::exists(path / "golden.json")) folders.push_back(path);
     for (const auto& entry : fs::recursive_directory_iterator(path))
-      if (entry.path().filename() == "golden.json" && entry.path().parent_path() != path) folders.push_back(entry.path().parent_path());
+      if (entry.path().filename() == "golden.json" && entry.path().parent_path() != path)
+        folders.push_back(entry.path().parent_path());
     if (folders.size() == before) throw Error("holds no golden.json", path.string());
   }
   std::sort(folders.begin(), folders.end());
@@ -182,14 +194,16 @@ std::vector<fs::path> find_goldens(const std::vector<fs::path>& paths) {
 }
 
 Json to_json(const GoldenResult& result) {
-  Json json = {{"system", result.system}, {"variant", result.variant}, {"status", result.status}, {"cases", Json::array()}};
+  Json json = {
+      {"system", result.system}, {"variant", result.variant}, {"status", result.status}, {"cases", Json::array()}};
   if (!result.message.empty()) json["message"] = result.message;
   const auto number = [](double x) { return std::isfinite(x) ? Json(x) : Json(nullptr); };
   for (const CaseResult& item : result.cases) {
     Json one = {{"name", item.name}, {"status", item.status}, {"outputs", Json::array()}};
     if (!item.message.empty()) one["message"] = item.message;
     for (const Comparison& c : item.comparisons) {
-      Json output = {{"name", c.name}, {"verdict", c.verdict}, {"absolute", number(c.absolute)}, {"relative", number(c.relative)}};
+      Json output = {
+          {"name", c.name}, {"verdict", c.verdict}, {"absolute", number(c.absolute)}, {"relative", number(c.relative)}};
       if (!c.reason.empty()) output["reason"] = c.reason;
       one["outputs"].push_back(output);
     }

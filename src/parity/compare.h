@@ -6,8 +6,8 @@ namespace tessera::parity {
 /// How far one tensor is from its record.
 struct Comparison {
   std::string name;
-  std::string verdict;  ///< "equal", "differs", "missing" or "not compared"
-  std::string reason;   ///< why not compared, or what differs besides values (shape, type)
+  std::string verdict;                ///< "equal", "differs", "missing" or "not compared"
+  std::string reason;                 ///< why not compared, or what differs besides values (shape, type)
   double absolute = 0, relative = 0;  ///< largest errors; NaN where shapes differ
 
   bool failed() const { return verdict == "differs" || verdict == "missing"; }
@@ -32,7 +32,8 @@ GoldenResult run_golden(const std::filesystem::path& folder);
 /// All folders below the paths that hold a golden.json, sorted. @throws Error for a path that holds none
 std::vector<std::filesystem::path> find_goldens(const std::vector<std::filesystem::path>& paths);
 
-/// {"system", "variant", "status", "cases": [{"name", "status", "outputs": [{"name", "verdict", "absolute", "relative"}]}]}
+/// {"system", "variant", "status", "cases": [{"name", "status", "outputs": [{"name", "verdict", "absolute",
+/// "relative"}]}]}
 Json to_json(const GoldenResult& result);
 
 }  // namespace tessera::parity

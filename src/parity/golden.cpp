@@ -46,8 +46,12 @@ Golden read_golden(const fs::path& folder) {
   const fs::path file = folder / "golden.json";
   const Json json = read_json(file);
   try {
-    Golden golden{.folder = folder, .system = json.at("system"), .kind = json.at("kind"), .arch = json.value("arch", ""),
-                  .variant = folder.filename().string(), .config = json.value("config", Json::object())};
+    Golden golden{.folder = folder,
+                  .system = json.at("system"),
+                  .kind = json.at("kind"),
+                  .arch = json.value("arch", ""),
+                  .variant = folder.filename().string(),
+                  .config = json.value("config", Json::object())};
     for (const Json& item : json.at("cases")) golden.cases.push_back(read_case(item));
     if (fs::exists(folder / "cases.safetensors"))
       golden.tensors = std::make_shared<Checkpoint>(Checkpoint::open(folder / "cases.safetensors"));

@@ -4,10 +4,10 @@
 #include <map>
 #include <set>
 
+#include "core/options.h"
 #include "io/checkpoint.h"
 #include "io/name_table.h"
 #include "layers/module.h"
-#include "core/options.h"
 
 namespace tessera::parity {
 

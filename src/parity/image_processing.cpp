@@ -5,7 +5,8 @@ namespace tessera::parity {
 namespace {
 
 System image_processing(const Golden& golden) {
-  const auto processor = std::make_shared<ImageProcessor>(ImageProcessor::load((golden.folder / "preprocessor_config.json").string()));
+  const auto processor =
+      std::make_shared<ImageProcessor>(ImageProcessor::load((golden.folder / "preprocessor_config.json").string()));
   System system;
   system.call = [processor, folder = golden.folder](const Case& item, const Inputs&) -> Outputs {
     const ImageBatch batch = (*processor)(read_image((folder / item.file).string()));

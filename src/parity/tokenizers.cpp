@@ -27,7 +27,8 @@ class TextCheck {
   }
 
   void pair() {
-    const Encoding all = tokenizer_.encode_pair(record_.at("text").get<std::string>(), record_.at("pair").get<std::string>());
+    const Encoding all =
+        tokenizer_.encode_pair(record_.at("text").get<std::string>(), record_.at("pair").get<std::string>());
     expect("ids", all.ids);
     expect("type_ids", all.type_ids);
   }
@@ -36,7 +37,8 @@ class TextCheck {
   template <class T>
   void expect(const char* field, const T& got) {
     if (!record_.contains(field) || record_.at(field) == Json(got)) return;
-    differences_.push_back(record_.at("text").dump() + ": " + field + " " + Json(got).dump() + ", recorded " + record_.at(field).dump());
+    differences_.push_back(record_.at("text").dump() + ": " + field + " " + Json(got).dump() + ", recorded " +
+                           record_.at(field).dump());
   }
 
   const Tokenizer& tokenizer_;

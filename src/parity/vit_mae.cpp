@@ -16,7 +16,8 @@ System vit_mae(const Golden& golden) {
     if (item.call == "position_table") {
       const Json& a = item.attributes;
       const Tensor table = sine_cosine_positions(a.at("height"), a.at("width"), a.at("embed_dim"));
-      return {{"table", torch::cat({torch::zeros({1, table.size(1)}), table}).unsqueeze(0)}};  // row 0 is the class token's
+      return {
+          {"table", torch::cat({torch::zeros({1, table.size(1)}), table}).unsqueeze(0)}};  // row 0 is the class token's
     }
     const VitMae::Output out = model->forward(in.at("pixel_values"), in.at("noise"));
     return {{"loss", out.loss}, {"logits", out.pixels}, {"mask", out.mask}, {"ids_restore", out.restore}};

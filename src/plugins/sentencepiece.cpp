@@ -16,7 +16,8 @@ class Model : public SentencePieceModelApi {
     sentencepiece::ImmutableSentencePieceText spelled;
     const auto status = processor.Encode({text.data(), text.size()}, spelled.mutable_proto());
     if (!status.ok()) return status.ToString();
-    for (const auto& piece : spelled.pieces()) pieces.push_back({piece.id(), piece.piece(), piece.begin(), piece.end()});
+    for (const auto& piece : spelled.pieces())
+      pieces.push_back({piece.id(), piece.piece(), piece.begin(), piece.end()});
     return {};
   }
   std::string decode(const std::vector<std::string>& pieces, std::string& text) const override {
@@ -60,7 +61,8 @@ class Library : public SentencePieceLibrary {
                     uint32_t seed, std::string& model) const override {
     sentencepiece::SetRandomGeneratorSeed(seed);
     Sentences iterator(sentences);
-    const auto status = sentencepiece::SentencePieceTrainer::Train({arguments.begin(), arguments.end()}, &iterator, &model);
+    const auto status =
+        sentencepiece::SentencePieceTrainer::Train({arguments.begin(), arguments.end()}, &iterator, &model);
     return status.ok() ? std::string() : status.ToString();
   }
 };
