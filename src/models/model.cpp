@@ -76,4 +76,11 @@ void save_model(const Model& model, const fs::path& folder, torch::ScalarType dt
   if (model.tokenizer) model.tokenizer->save(folder);
 }
 
+Tensor check_finite(const Model& model, const Tensor& result) {
+  if (result.isfinite().all().item<bool>()) return result;
+  if (!model.folder.empty()) check_finite(Checkpoint::open(model.folder));
+  throw Error("the result holds NaN or infinity, though the weights are finite", model.folder.string(),
+              "the input is outside of what the model was made for");
+}
+
 }  // namespace tessera

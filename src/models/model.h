@@ -48,4 +48,8 @@ Model make_model(const Json& config, const std::string& where);
 /// tensors that did not change keep every byte. A new model's floating tensors are written as `dtype`.
 void save_model(const Model& model, const std::filesystem::path& folder, torch::ScalarType dtype = torch::kFloat32);
 
+/// Passes on what a model computed when all of it is finite. Weights are mapped, not read, so that a NaN in the file
+/// shows only here. @throws Error naming the tensor of the file that holds it, or saying that the input does
+Tensor check_finite(const Model& model, const Tensor& result);
+
 }  // namespace tessera
