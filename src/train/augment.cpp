@@ -82,7 +82,8 @@ void colour_and_compose(const std::vector<float>& rgba, const ColourMap& map, fl
       float value = map.matrix[c][0] * p[0] + map.matrix[c][1] * p[1] + map.matrix[c][2] * p[2] + map.offset * p[3];
       if (levels > 0) value = std::nearbyint(value * levels) / levels;
       value = std::min(std::max(value, 0.0F), p[3]);
-      planes[c * count + i] = value + (1 - p[3]) * background[static_cast<size_t>(c)];
+      const float shows = std::max(1 - p[3], 0.0F);  // interpolation may overshoot one by a rounding
+      planes[c * count + i] = value + shows * background[static_cast<size_t>(c)];
     }
   }
 }

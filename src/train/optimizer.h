@@ -17,7 +17,8 @@ struct OptimizerOptions {
   double beta1 = 0.9, beta2 = 0.99, eps = 1e-8;
   double clip = 1;  ///< largest global norm of the gradient; 0: any
   std::vector<std::string> no_decay = {"position", "prefix", "proxies"};  ///< parts of parameter names
-  std::map<std::string, double> rates;  ///< part of a parameter name -> factor of the learning rate; the last that fits
+  std::map<std::string, double> rates =
+      {};  ///< part of a parameter name -> factor of the learning rate; the last that fits
 };
 TESSERA_OPTIONS(OptimizerOptions, learning_rate, weight_decay, beta1, beta2, eps, clip, no_decay, rates)
 

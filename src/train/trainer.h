@@ -15,9 +15,9 @@ namespace tessera {
 
 /// How a run is carried out; nothing here changes the weights that come out.
 struct RunControl {
-  std::filesystem::path folder;       ///< recipe, tokenizer, state, metrics, report and at last the model
-  bool new_recipe = false;            ///< resume even though the recipe is another one
-  std::function<bool(int64_t)> stop;  ///< asked after each step; true: save and return
+  std::filesystem::path folder;            ///< recipe, tokenizer, state, metrics, report and at last the model
+  bool new_recipe = false;                 ///< resume even though the recipe is another one
+  std::function<bool(int64_t)> stop = {};  ///< asked after each step; true: save and return
 };
 
 /// How a run ended.
