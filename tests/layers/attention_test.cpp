@@ -1,0 +1,138 @@
+#include "layers/attention.h"
+
+#include <gmock/gmock.h>
+
+#include "core/scratch.h"
+#include "layers/promises.h"
+
+namespace tessera {
+namespace {
+
+using testing::distance;
+using testing::error_of;
+using testing::randomise;
+
+std::shared_ptr<Attention> attention(AttentionOptions options = {}) {
+  options.dim = 24, options.heads = 3;
+  auto mixer = std::make_shared<Attention>(options);
+  randomise(*mixer);
+  mixer->eval();
+  return mixer;
+}
+
+Tokens tokens(int64_t batch, int64_t length) {
+  at::manual_seed(5);
+  Tokens result;
+  result.x = torch::randn({batch, length, 24});
+  return result;
+}
+
+/// True for the first `real` of `length` tokens of one sample.
+Tensor first(int64_t real, int64_t length) { return torch::arange(length).lt(real).unsqueeze(0); }
+
+TEST(Attention, MaskedTokensAreAsIfTheyWereNotThere) {
+  const torch::NoGradGuard no_grad;
+  const auto mixer = attention();
+  Tokens all = tokens(1, 9);
+  for (const int64_t real : {1, 4, 8, 9}) {
+    Tokens padded = all, alone = all;
+    padded.mask = first(real, 9);
+    alone.x = all.x.narrow(1, 0, real);
+    EXPECT_LT(distance(mixer->forward(padded).narrow(1, 0, real), mixer->forward(alone)), 1e-5) << real;
+  }
+}
+
+TEST(Attention, AMaskOfTruthIsNoMask) {
+  const torch::NoGradGuard no_grad;
+  const auto mixer = attention();
+  Tokens all = tokens(2, 5), masked = all;
+  masked.mask = torch::ones({2, 5}, torch::kBool);
+  EXPECT_LT(distance(mixer->forward(all), mixer->forward(masked)), 1e-6);
+}
+
+TEST(Attention, CausalOutputsDoNotSeeTheFuture) {
+  const torch::NoGradGuard no_grad;
+  const auto mixer = attention({.causal = true});
+  const Tokens before = tokens(2, 8);
+  for (int64_t changed = 0; changed < 8; ++changed) {
+    Tokens after = before.with(before.x.clone());
+    after.x.select(1, changed).add_(3);
+    const Tensor a = mixer->forward(before), b = mixer->forward(after);
+    EXPECT_TRUE(torch::equal(a.narrow(1, 0, changed), b.narrow(1, 0, changed))) << changed;
+    EXPECT_GT(distance(a.select(1, changed), b.select(1, changed)), 1e-3) << changed;
+  }
+}
+
+TEST(Attention, ACausalOutputIsThatOfTheTextSoFar) {
+  const torch::NoGradGuard no_grad;
+  const auto mixer = attention({.causal = true});
+  const Tokens all = tokens(1, 6);
+  const Tensor whole = mixer->forward(all);
+  for (int64_t length = 1; length <= 6; ++length)
+    EXPECT_LT(distance(mixer->forward(all.with(all.x.narrow(1, 0, length))), whole.narrow(1, 0, length)), 1e-5);
+}
+
+TEST(Attention, WithoutAMaskOrderDoesNotMatter) {
+  const torch::NoGradGuard no_grad;
+  const auto mixer = attention();
+  const Tokens all = tokens(2, 7);
+  const Tensor order = torch::tensor({3, 0, 6, 1, 5, 2, 4}, torch::kInt64);
+  EXPECT_LT(
+      distance(mixer->forward(all).index_select(1, order), mixer->forward(all.with(all.x.index_select(1, order)))),
+      1e-5);
+}
+
+TEST(Attention, WeightsAreADistributionOverTheTokensThatMayBeSeen) {
+  const torch::NoGradGuard no_grad;
+  const auto mixer = attention({.causal = true});
+  Tokens padded = tokens(1, 6);
+  padded.mask = first(4, 6);
+  Taps taps(*mixer, {"weights", "context"});
+  mixer->forward(padded);
+  const Tensor weights = taps.at("weights");  // 1 x 3 x 6 x 6
+  EXPECT_EQ(weights.sizes(), (std::vector<int64_t>{1, 3, 6, 6}));
+  EXPECT_LT(distance(weights.sum(-1), torch::ones({1, 3, 6})), 1e-5);
+  EXPECT_EQ(weights.triu(1).abs().max().item<float>(), 0);
+  EXPECT_EQ(weights.narrow(3, 4, 2).abs().max().item<float>(), 0);
+  EXPECT_EQ(taps.at("context").sizes(), (std::vector<int64_t>{1, 6, 24}));
+}
+
+TEST(Attention, ASampleWithoutAnyTokenIsFinite) {
+  const torch::NoGradGuard no_grad;
+  for (const bool causal : {false, true}) {
+    Tokens none = tokens(2, 4);
+    none.mask = torch::zeros({2, 4}, torch::kBool);
+    EXPECT_TRUE(torch::isfinite(attention({.causal = causal})->forward(none)).all().item<bool>());
+  }
+}
+
+TEST(Attention, MasksAreAlsoTakenAsIntegers) {
+  const torch::NoGradGuard no_grad;
+  const auto mixer = attention();
+  Tokens truth = tokens(1, 6), numbers = truth;
+  truth.mask = first(4, 6);
+  numbers.mask = truth.mask.to(torch::kInt64);
+  EXPECT_TRUE(torch::equal(mixer->forward(truth), mixer->forward(numbers)));
+}
+
+TEST(Attention, WithNormedQueriesTheScaleOfTheirProjectionDoesNotMatter) {
+  const torch::NoGradGuard no_grad;
+  const auto mixer = attention({.qkv_bias = false, .qk_norm = true, .eps = 1e-12});
+  const Tokens all = tokens(1, 5);
+  const Tensor before = mixer->forward(all);
+  mixer->named_parameters()["qkv.weight"].narrow(0, 0, 48).mul_(7);  // queries and keys
+  EXPECT_LT(distance(before, mixer->forward(all)), 1e-4);
+}
+
+TEST(Attention, HeadsMustDivideTheWidth) {
+  EXPECT_THAT(error_of([] { Attention(AttentionOptions{.dim = 24, .heads = 5}); }), ::testing::HasSubstr("24"));
+  EXPECT_THROW(Attention(AttentionOptions{.dim = 24, .heads = 0}), Error);
+}
+
+TEST(Attention, GradientsReachEveryParameter) {
+  const auto mixer = attention({.causal = true});
+  testing::expect_gradients(*mixer, mixer->forward(tokens(2, 5)));
+}
+
+}  // namespace
+}  // namespace tessera
