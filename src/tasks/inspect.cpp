@@ -1,0 +1,144 @@
+#include "tasks/inspect.h"
+
+#include <ATen/record_function.h>
+
+#include <algorithm>
+#include <chrono>
+#include <fstream>
+#include <functional>
+#include <string_view>
+
+#include "io/checkpoint.h"
+#include "tasks/embed.h"
+
+namespace tessera {
+namespace {
+
+constexpr int kPasses = 5;
+
+thread_local int64_t flops = 0;
+
+/// rows x inner times inner x columns; a leading axis is a batch.
+int64_t product(const c10::IValue& left, const c10::IValue& right) {
+  return 2 * left.toTensor().numel() * right.toTensor().size(-1);
+}
+
+/// Counts the operations that other operations come down to; counting "linear" and "matmul" too would count twice.
+void count_operation(const at::RecordFunction& operation, at::ObserverContext*) {
+  const std::string_view name = operation.name();
+  const auto inputs = operation.inputs();
+  if (name == "aten::mm" || name == "aten::bmm") {
+    flops += product(inputs[0], inputs[1]);
+  } else if (name == "aten::addmm" || name == "aten::baddbmm") {
+    flops += product(inputs[1], inputs[2]);
+  } else if (name == "aten::convolution") {
+    const Tensor weight = inputs[1].toTensor();
+    flops += 2 * operation.outputs()[0].toTensor().numel() * (weight.numel() / weight.size(0));
+  }
+}
+
+/// A line "NAME:  123 kB" of /proc/self/status in bytes; -1 where there is none.
+int64_t status_bytes(const std::string& name) {
+  std::ifstream status("/proc/self/status");
+  for (std::string line; std::getline(status, line);)
+    if (line.starts_with(name + ":")) return 1024 * std::stoll(line.substr(name.size() + 1));
+  return -1;
+}
+
+/// How far the process grows while `work` runs.
+int64_t growth(const std::function<void()>& work) {
+  std::ofstream("/proc/self/clear_refs") << 5;  // the peak starts anew from here
+  const int64_t before = status_bytes("VmRSS");
+  work();
+  const int64_t peak = status_bytes("VmHWM");
+  return before < 0 || peak < before ? 0 : peak - before;
+}
+
+ForwardCost measure(const Tensor& input, const std::function<void()>& pass) {
+  const torch::NoGradGuard no_gradient;
+  ForwardCost cost;
+  cost.input = input.sizes().vec();
+  cost.peak_bytes = growth(pass);
+  cost.flops = count_flops(pass);
+  std::vector<double> seconds;
+  for (int i = 0; i < kPasses; ++i) {
+    const auto begin = std::chrono::steady_clock::now();
+    pass();
+    seconds.push_back(std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count());
+  }
+  std::nth_element(seconds.begin(), seconds.begin() + kPasses / 2, seconds.end());
+  cost.seconds = seconds[kPasses / 2];
+  return cost;
+}
+
+/// A picture that every processor takes.
+Tensor grey_picture(const ImageProcessor& processor) {
+  Image image(256, 256, 3);
+  std::fill(image.pixels.begin(), image.pixels.end(), uint8_t{128});
+  return processor(image).pixel_values;
+}
+
+std::optional<ForwardCost> picture_cost(const Model& model) {
+  if (!model.processor) return {};
+  try {
+    const ImageEmbedder embedder(model);
+    const Tensor pixels = grey_picture(*model.processor);
+    return measure(pixels, [&] { embedder.embed(pixels); });
+  } catch (const Error&) {
+    return {};  // it does not see
+  }
+}
+
+std::optional<ForwardCost> text_cost(const Model& model, int64_t tokens) {
+  auto* pair = dynamic_cast<DualEncoder*>(model.module.get());
+  auto* encoder = pair ? &pair->text() : dynamic_cast<TextEncoder*>(model.module.get());
+  if (!encoder) return {};
+  if (encoder->context() > 0) tokens = std::min(tokens, encoder->context());
+  const TextBatch text{torch::ones({1, tokens}, torch::kInt64), {}, {}};
+  return measure(text.ids, [&] { pair ? void(pair->encode_text(text)) : void(encoder->forward(text)); });
+}
+
+}  // namespace
+
+int64_t count_flops(const std::function<void()>& work) {
+  const auto handle = at::addThreadLocalCallback(
+      at::RecordFunctionCallback(
+          [](const at::RecordFunction&) -> std::unique_ptr<at::ObserverContext> { return nullptr; }, count_operation)
+          .needsInputs(true)
+          .needsOutputs(true)
+          .scopes({at::RecordScope::FUNCTION}));
+  flops = 0;
+  try {
+    work();
+  } catch (...) {
+    at::removeCallback(handle);
+    throw;
+  }
+  at::removeCallback(handle);
+  return flops;
+}
+
+Inspection inspect(const Model& model, int64_t text_tokens) {
+  Inspection found;
+  found.family = model.family, found.folder = model.folder.string();
+  for (const auto& item : model.module->named_parameters()) {
+    found.parameters += item.value().numel();
+    found.parts[item.key().substr(0, item.key().find('.'))] += item.value().numel();
+  }
+  for (const auto& item : model.module->named_buffers()) {
+    found.buffers += item.value().numel();
+    found.parts[item.key().substr(0, item.key().find('.'))] += item.value().numel();
+  }
+  const Checkpoint checkpoint = Checkpoint::open(model.folder);
+  for (const auto& [name, info] : checkpoint.tensors()) {
+    StoredType& type = found.types[info.dtype_name];
+    ++type.tensors;
+    type.bytes += static_cast<int64_t>(info.bytes);
+  }
+  if (model.tokenizer) found.vocabulary = model.tokenizer->vocab_size();
+  found.picture = picture_cost(model);
+  found.text = text_cost(model, text_tokens);
+  return found;
+}
+
+}  // namespace tessera
