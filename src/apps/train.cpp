@@ -1,6 +1,7 @@
 #include <cstdio>
 
 #include "apps/verbs.h"
+#include "core/error.h"
 #include "core/files.h"
 #include "train/trainer.h"
 
@@ -10,7 +11,7 @@ namespace {
 struct TrainArguments {
   std::string recipe, run;
   std::vector<std::string> settings;
-  bool fresh_only = false, new_recipe = false;
+  bool resume = false, new_recipe = false;
 };
 
 int train(const TrainArguments& arguments) {
@@ -19,6 +20,8 @@ int train(const TrainArguments& arguments) {
   for (const auto& setting : arguments.settings) set_value(json, setting);
   const fs::path run =
       arguments.run.empty() ? fs::path("runs") / fs::path(arguments.recipe).stem() : fs::path(arguments.run);
+  if (arguments.resume && !fs::exists(run / "state.safetensors"))
+    throw Error("holds no run that could go on", run.string(), "leave out --resume to begin one");
   Trainer trainer(read_recipe(json, ""), {.folder = run, .new_recipe = arguments.new_recipe, .stop = {}});
   const RunResult result = trainer.run();
   if (!result.finished) return 0;
@@ -39,7 +42,10 @@ const VerbRegistration registration(
       command.add_option("--run", arguments->run,
                          "Folder for state, metrics and model (default: runs/NAME of the recipe)");
       command.add_option("--set", arguments->settings, "Change a value of the recipe: optimizer.learning_rate=1e-4")
-          ->type_name("KEY=VALUE");
+          ->type_name("KEY=VALUE")
+          ->allow_extra_args(false);
+      command.add_flag("--resume", arguments->resume,
+                       "Refuse to begin anew; a run whose folder is there goes on in any case");
       command.add_flag("--new-recipe", arguments->new_recipe, "Resume even though the recipe is another one");
       return [arguments] { return train(*arguments); };
     });

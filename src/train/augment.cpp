@@ -20,14 +20,15 @@ struct ColourMap {
   float offset;
 };
 
-ColourMap draw_colours(const AugmentOptions& o, Random& random) {
+ColourMap draw_colours(const AugmentOptions& o, bool any_colour, Random& random) {
   // Luminance and two chroma axes, as NTSC's YIQ: hue is a rotation of the chroma plane, saturation its scale.
   static constexpr double kTo[3][3] = {{.299, .587, .114}, {.596, -.274, -.322}, {.211, -.523, .312}};
   static constexpr double kFrom[3][3] = {{1, .956, .621}, {1, -.272, -.647}, {1, -1.106, 1.703}};
   const bool any = random.chance(o.any_hue);
-  const double hue = random.uniform(-1, 1) * std::numbers::pi * (any ? 1 : o.hue);
+  double hue = random.uniform(-1, 1) * std::numbers::pi * (any ? 1 : o.hue);
   double saturation = std::exp(random.uniform(std::log(o.saturation_min), std::log(o.saturation_max)));
-  if (random.chance(o.grayscale)) saturation = 0;
+  if (random.chance(o.grayscale) && any_colour) saturation = 0;
+  if (!any_colour) hue = 0;
   const double c = std::cos(hue) * saturation, s = std::sin(hue) * saturation;
   const double turn[3][3] = {{1, 0, 0}, {0, c, -s}, {0, s, c}};
   const double brightness = 1 + random.uniform(-1, 1) * o.brightness;
@@ -35,9 +36,9 @@ ColourMap draw_colours(const AugmentOptions& o, Random& random) {
   const double gains[3] = {random.uniform(-1, 1), random.uniform(-1, 1), random.uniform(-1, 1)};
   double shift = (1 - contrast) * 0.5 + random.uniform(-1, 1) * o.offset;
   double sign = 1;
-  if (random.chance(o.invert)) sign = -1, shift = 1 - shift;
+  if (random.chance(o.invert) && any_colour) sign = -1, shift = 1 - shift;
   std::vector<int64_t> places = {0, 1, 2};
-  if (random.chance(o.permute)) places = random.permutation(3);
+  if (random.chance(o.permute) && any_colour) places = random.permutation(3);
 
   ColourMap map{};
   for (int i = 0; i < 3; ++i) {
@@ -168,12 +169,12 @@ AugmentOptions between(const AugmentOptions& start, const AugmentOptions& end, d
   return result;
 }
 
-void augment(const Image& premultiplied, const AugmentOptions& o, bool may_flip, Random& random, int64_t size,
-             float* planes) {
+void augment(const Image& premultiplied, const AugmentOptions& o, const Symmetry& symmetry, Random& random,
+             int64_t size, float* planes) {
   const int64_t count = size * size;
   std::vector<float> rgba(static_cast<size_t>(count) * 4);
-  apply_warp(premultiplied, draw_warp(o, may_flip, random), size, rgba.data());
-  const ColourMap colours = draw_colours(o, random);
+  apply_warp(premultiplied, draw_warp(o, symmetry.mirror, random), size, rgba.data());
+  const ColourMap colours = draw_colours(o, symmetry.colour, random);
   const float levels = random.chance(o.posterise) ? static_cast<float>(2 + random.below(4)) : 0;
   const Colour3 drawn = any_colour(random);
   const Colour3 background = random.chance(o.background) ? drawn : to_colour(o.background_colour);
@@ -203,18 +204,21 @@ void plain_view(const Image& premultiplied, const std::vector<double>& backgroun
       planes[c * count + i] = static_cast<float>(view.pixels[static_cast<size_t>(3 * i + c)]) / 255.0F;
 }
 
-bool may_flip(const std::string& english_name, const std::string& no_flip) {
+Symmetry symmetry_of(const std::string& english_name, const AugmentOptions& options) {
   std::string name = " ";
-  for (const char c : english_name)
-    name += std::isalnum(static_cast<unsigned char>(c)) != 0
-                ? static_cast<char>(std::tolower(static_cast<unsigned char>(c)))
-                : ' ';
-  for (size_t begin = 0; begin < no_flip.size();) {
-    const size_t end = std::min(no_flip.find('|', begin), no_flip.size());
-    if (end > begin && name.find(" " + no_flip.substr(begin, end - begin)) != std::string::npos) return false;
-    begin = end + 1;
+  for (const char c : english_name) {
+    const auto byte = static_cast<unsigned char>(c);
+    name += std::isalnum(byte) != 0 ? static_cast<char>(std::tolower(byte)) : ' ';
   }
-  return true;
+  auto names_any = [&](const std::string& words) {  // a word of the list begins a word of the name
+    for (size_t begin = 0; begin < words.size();) {
+      const size_t end = std::min(words.find('|', begin), words.size());
+      if (end > begin && name.find(" " + words.substr(begin, end - begin)) != std::string::npos) return true;
+      begin = end + 1;
+    }
+    return false;
+  };
+  return {!names_any(options.no_flip), !names_any(options.keep_colour)};
 }
 
 }  // namespace tessera

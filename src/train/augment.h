@@ -22,6 +22,7 @@ struct AugmentOptions {
   std::string no_flip =
       "left|right|arrow|letter|keycap|flag|button|clock|thirty|input|digit|backhand|moon|sign|symbol|"
       "abc|up|down|italic|question|musical|medal|skin";  ///< words of an English name, joined by |
+  std::string keep_colour;  ///< words as above: no hue, greyscale, inversion or permutation for what they name
   double perspective = 0.1;
   double elastic = 0.05;  ///< displacement of a smooth 4 x 4 field, of half the side
   // colour, one matrix
@@ -55,16 +56,21 @@ AugmentOptions between(const AugmentOptions& start, const AugmentOptions& end, d
 /// @throws Error when a range is empty, a probability is not in [0, 1] or the colour has not three channels
 void check_augment(const AugmentOptions& options, const std::string& where);
 
+/// What changes nothing about what a picture shows: not its mirror image where that points to the other side, not
+/// another hue where the colour has a meaning.
+struct Symmetry {
+  bool mirror = true, colour = true;
+};
+
 /// Varies one picture: RGBA with premultiplied colours in, `size` x `size` out as three planes in [0, 1] (noise may
 /// leave the range). The same draws give the same picture.
-/// @param may_flip  false where a mirror image would show something else
-void augment(const Image& premultiplied, const AugmentOptions& options, bool may_flip, Random& random, int64_t size,
-             float* planes);
+void augment(const Image& premultiplied, const AugmentOptions& options, const Symmetry& symmetry, Random& random,
+             int64_t size, float* planes);
 
 /// The picture over the background, shrunk with antialiasing, as three planes in [0, 1]: what evaluation sees.
 void plain_view(const Image& premultiplied, const std::vector<double>& background, int64_t size, float* planes);
 
-/// Whether a mirror image of what this name says is as good: no word of `no_flip` begins one of its words.
-bool may_flip(const std::string& english_name, const std::string& no_flip);
+/// The symmetries of what this English name says.
+Symmetry symmetry_of(const std::string& english_name, const AugmentOptions& options);
 
 }  // namespace tessera

@@ -26,7 +26,7 @@ BatchMaker::BatchMaker(const Recipe& recipe, const Pictures& pictures, std::vect
   for (auto& share : shares_) share /= sum;
   for (const auto& item : pictures.concepts) {
     const auto name = item.names.find("en");
-    may_flip_.push_back(name == item.names.end() || may_flip(name->second, recipe.augment.no_flip));
+    symmetries_.push_back(name == item.names.end() ? Symmetry() : symmetry_of(name->second, recipe.augment));
   }
 }
 
@@ -83,7 +83,7 @@ Batch BatchMaker::make(int64_t number) const {
     concepts.push_back(picture.concept_index);
     Random random(mix_seed(mix_seed(seed, kPicture), static_cast<uint64_t>(number), static_cast<uint64_t>(i)));
     float* planes = batch.pixels.data_ptr<float>() + i * 3 * plane;
-    augment(picture.pixels, options, may_flip_[static_cast<size_t>(picture.concept_index)], random, size, planes);
+    augment(picture.pixels, options, symmetries_[static_cast<size_t>(picture.concept_index)], random, size, planes);
     for (int64_t c = 0; c < 3; ++c) {
       const auto mean = static_cast<float>(recipe_.data.mean[static_cast<size_t>(c)]);
       const auto scale = static_cast<float>(1 / recipe_.data.std[static_cast<size_t>(c)]);

@@ -42,9 +42,9 @@ class BatchMaker {
   const Recipe& recipe_;
   const Pictures& pictures_;
   std::vector<std::vector<int64_t>> sources_;
-  std::vector<double> shares_;  // of a batch, in sum 1
-  std::vector<bool> may_flip_;  // per concept
-  AugmentOptions start_;        // how pictures are varied in the first step
+  std::vector<double> shares_;        // of a batch, in sum 1
+  std::vector<Symmetry> symmetries_;  // per concept
+  AugmentOptions start_;              // how pictures are varied in the first step
   const Captions& captions_;
   using Order = std::shared_ptr<const std::vector<int64_t>>;
   mutable std::mutex mutex_;

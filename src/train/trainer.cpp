@@ -35,6 +35,8 @@ void seed_torch(const Recipe& recipe, Purpose purpose, int64_t number = 0) {
 
 Trainer::Trainer(Recipe recipe, RunControl control) : recipe_(std::move(recipe)), control_(std::move(control)) {
   if (recipe_.threads > 0) use_threads(static_cast<int>(recipe_.threads));
+  // Replicas take the cores; threads inside their operations, or in the little work between, would only wait for them.
+  if (recipe_.replicas > 1) use_threads(1);
   dtype_ = recipe_.precision == "bfloat16" ? torch::kBFloat16 : torch::kFloat32;
   read_data();
   build_model();

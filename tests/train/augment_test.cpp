@@ -29,7 +29,7 @@ AugmentOptions nothing() {
 std::vector<float> varied(const AugmentOptions& options, uint64_t seed, int64_t size = 32) {
   std::vector<float> planes(static_cast<size_t>(3 * size * size));
   Random random(seed);
-  augment(red_square(), options, true, random, size, planes.data());
+  augment(red_square(), options, Symmetry(), random, size, planes.data());
   return planes;
 }
 
@@ -66,12 +66,25 @@ TEST(Augment, GrayscaleHasEqualChannels) {
 }
 
 TEST(Augment, MirrorsOnlyWhereTheNameAllowsIt) {
-  const std::string words = AugmentOptions().no_flip;
-  EXPECT_TRUE(may_flip("grinning face", words));
-  EXPECT_TRUE(may_flip("cup with straw", words));
-  EXPECT_FALSE(may_flip("Right arrow", words));
-  EXPECT_FALSE(may_flip("backhand index pointing up", words));
-  EXPECT_FALSE(may_flip("left-facing fist", words));
+  AugmentOptions options;
+  options.keep_colour = "flag|red|blue";
+  EXPECT_TRUE(symmetry_of("grinning face", options).mirror);
+  EXPECT_TRUE(symmetry_of("cup with straw", options).mirror);
+  EXPECT_FALSE(symmetry_of("Right arrow", options).mirror);
+  EXPECT_FALSE(symmetry_of("backhand index pointing up", options).mirror);
+  EXPECT_FALSE(symmetry_of("left-facing fist", options).mirror);
+  EXPECT_FALSE(symmetry_of("Blue heart", options).colour);
+  EXPECT_TRUE(symmetry_of("hundred points", options).colour);
+}
+
+TEST(Augment, KeepsColoursThatHaveAMeaning) {
+  AugmentOptions options = nothing();
+  options.grayscale = options.any_hue = options.invert = options.permute = 1;
+  std::vector<float> planes(3 * 32 * 32);
+  Random random(3);
+  augment(red_square(), options, {.mirror = true, .colour = false}, random, 32, planes.data());
+  EXPECT_NEAR(planes[16 * 32 + 16], 1, 2e-3);
+  EXPECT_NEAR(planes[1024 + 16 * 32 + 16], 0, 2e-3);
 }
 
 TEST(Augment, RampsFromOneSetOfAmountsToAnother) {
