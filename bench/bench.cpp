@@ -1,0 +1,102 @@
+#include "bench.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <cstring>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "core/error.h"
+#include "core/threads.h"
+
+namespace tessera::bench {
+
+double median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  const size_t half = values.size() / 2;
+  return values.size() % 2 == 1 ? values[half] : (values[half - 1] + values[half]) / 2;
+}
+
+double milliseconds(const std::function<void()>& work) {
+  const auto begin = std::chrono::steady_clock::now();
+  work();
+  return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begin).count();
+}
+
+double resident_megabytes() {
+  std::ifstream status("/proc/self/status");
+  for (std::string line; std::getline(status, line);)
+    if (line.starts_with("VmRSS:")) return std::stod(line.substr(6)) / 1024;
+  return 0;
+}
+
+Pair interleave(int runs, const std::function<void()>& ours, const std::function<void()>& peer) {
+  ours(), peer();
+  std::vector<double> our_times, peer_times, ratios;
+  for (int i = 0; i < runs; ++i) {
+    // Who comes first changes, so that neither always finds the other's data in the cache.
+    double mine = 0, theirs = 0;
+    if (i % 2 == 0) {
+      mine = milliseconds(ours), theirs = milliseconds(peer);
+    } else {
+      theirs = milliseconds(peer), mine = milliseconds(ours);
+    }
+    our_times.push_back(mine), peer_times.push_back(theirs), ratios.push_back(theirs / mine);
+  }
+  return {median(our_times), median(peer_times), median(ratios)};
+}
+
+namespace {
+
+void print(const Comparison& line, bool json) {
+  if (json) {
+    const nlohmann::json object = {{"name", line.name},
+                                   {"ours", line.ours},
+                                   {"ours_value", line.ours_value},
+                                   {"peer", line.peer},
+                                   {"peer_value", line.peer_value},
+                                   {"unit", line.unit},
+                                   {"ratio", line.ratio}};
+    std::printf("%s\n", object.dump().c_str());
+  } else {
+    std::printf("%-34s %-30s %9.2f %-2s   %-36s %9.2f %-2s   %6.2f\n", line.name.c_str(), line.ours.c_str(),
+                line.ours_value, line.unit.c_str(), line.peer.c_str(), line.peer_value, line.unit.c_str(), line.ratio);
+  }
+  std::fflush(stdout);
+}
+
+int run(int argc, char** argv) {
+  bool json = false;
+  int runs = 15;
+  for (int i = 1; i < argc; ++i) {
+    if (std::strcmp(argv[i], "--json") == 0) {
+      json = true;
+    } else if (std::strcmp(argv[i], "--runs") == 0 && i + 1 < argc && std::atoi(argv[i + 1]) > 0) {
+      runs = std::atoi(argv[++i]);
+    } else {
+      throw Error("is no option", argv[i], "use --json or --runs COUNT");
+    }
+  }
+  use_threads();
+  if (!json)
+    std::printf(
+        "Ratios of %d interleaved runs on %d threads; above 1 means that the left side is better.\n%-34s %-44s %-50s "
+        "%6s\n",
+        runs, threads(), "", "this", "compared with", "ratio");
+  for (const auto& part : {process, loading, encoding})
+    for (const Comparison& line : part(runs)) print(line, json);
+  return 0;
+}
+
+}  // namespace
+}  // namespace tessera::bench
+
+int main(int argc, char** argv) {
+  try {
+    return tessera::bench::run(argc, argv);
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "bench: %s\n", error.what());
+    return 1;
+  }
+}

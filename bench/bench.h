@@ -1,0 +1,34 @@
+#pragma once
+#include <functional>
+#include <string>
+#include <vector>
+
+namespace tessera::bench {
+
+/// One line of the table: two things that do the same, and by how much the first is better.
+struct Comparison {
+  std::string name, ours, peer;
+  double ours_value = 0, peer_value = 0;
+  std::string unit;  ///< "ms" or "MB"
+  double ratio = 0;  ///< peer / ours: above 1 is better
+};
+
+/// Milliseconds of two jobs that run in turns, so that what else the machine does hits both alike.
+struct Pair {
+  double ours = 0, peer = 0;  ///< medians, ms
+  double ratio = 0;           ///< median of the ratios of neighbours: steadier than the ratio of the medians
+};
+Pair interleave(int runs, const std::function<void()>& ours, const std::function<void()>& peer);
+
+double median(std::vector<double> values);
+double milliseconds(const std::function<void()>& work);
+double resident_megabytes();
+
+/// ViT-B/16 against plain LibTorch modules with the same weights.
+std::vector<Comparison> encoding(int runs);
+/// Mapping a checkpoint against reading it.
+std::vector<Comparison> loading(int runs);
+/// The program's start against the classification of a picture.
+std::vector<Comparison> process(int runs);
+
+}  // namespace tessera::bench

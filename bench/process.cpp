@@ -1,0 +1,73 @@
+#include <spawn.h>
+#include <sys/wait.h>
+
+#include <cstdio>
+#include <filesystem>
+
+#include "bench.h"
+#include "core/error.h"
+#include "core/files.h"
+#include "tasks/classify.h"
+
+extern char** environ;
+
+namespace tessera::bench {
+namespace {
+
+/// Runs the program with its output thrown away. @throws Error when it fails
+void run_program(std::vector<std::string> arguments) {
+  arguments.insert(arguments.begin(), TESSERA_BINARY);
+  std::vector<char*> argv;
+  for (auto& argument : arguments) argv.push_back(argument.data());
+  argv.push_back(nullptr);
+  posix_spawn_file_actions_t actions;
+  ::posix_spawn_file_actions_init(&actions);
+  ::posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", 1, 0);
+  pid_t child = 0;
+  const int failure = ::posix_spawn(&child, TESSERA_BINARY, &actions, nullptr, argv.data(), environ);
+  ::posix_spawn_file_actions_destroy(&actions);
+  int status = 0;
+  if (failure != 0 || ::waitpid(child, &status, 0) != child || status != 0)
+    throw Error("failed: " + arguments[1], TESSERA_BINARY);
+}
+
+const std::vector<std::string> kLabels = {"sun",   "tree", "house",    "cat",   "fish",
+                                          "heart", "star", "umbrella", "apple", "car"};
+
+}  // namespace
+
+std::vector<Comparison> process(int runs) {
+  std::filesystem::path folder;
+  try {
+    folder = default_model_folder();
+  } catch (const Error& error) {
+    std::fprintf(stderr, "bench: %s; the lines about it are left out\n", error.what());
+    return {};
+  }
+  const std::string picture = std::string(TESSERA_SOURCE) + "/demo/pictures/cat.svg";
+  std::string labels;
+  for (const auto& label : kLabels) labels += (labels.empty() ? "" : ",") + label;
+  const auto start = [] { run_program({"--version"}); };
+  const auto whole = [&] { run_program({"--quiet", "classify", picture, "--labels", labels}); };
+  const Pair processes = interleave(runs, whole, start);
+
+  const Model model = load_model(folder);
+  const PictureClassifier classifier(model, {.labels = kLabels, .templates = {}, .text = {}});
+  const auto answer = [&] {
+    const std::string bytes = read_file(picture);
+    const Bytes view(reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size());
+    const Tensor pixels = prepare_picture(classifier.processor(), view, picture).unsqueeze(0);
+    classifier.best(classifier.probabilities(pixels)[0], 1);
+  };
+  const Pair inside = interleave(runs, answer, start);
+  const Pair loaded = interleave(
+      runs, [&] { load_model(folder); }, start);
+  return {{"classify one picture", "loaded model to answer", "start of the program (--version)", inside.ours,
+           inside.peer, "ms", inside.ratio},
+          {"load the default model", "folder to model", "start of the program (--version)", loaded.ours, loaded.peer,
+           "ms", loaded.ratio},
+          {"classify one picture, as a process", "tessera classify", "start of the program (--version)", processes.ours,
+           processes.peer, "ms", processes.ratio}};
+}
+
+}  // namespace tessera::bench
