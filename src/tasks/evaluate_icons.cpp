@@ -214,8 +214,10 @@ std::vector<std::string> trained_languages(const Model& model) {
   const fs::path file = model.folder / "recipe.json";
   if (!fs::exists(file)) return languages;
   const Json recipe = read_json(file);
-  for (const auto& [language, weight] :
-       recipe.value("captions", Json::object()).value("languages", Json::object()).items())
+  // Named, because the loop would not keep a temporary alive.
+  const Json captions = recipe.value("captions", Json::object());
+  const Json weights = captions.value("languages", Json::object());
+  for (const auto& [language, weight] : weights.items())
     if (language != "en") languages.push_back(language);
   return languages;
 }
