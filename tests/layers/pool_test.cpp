@@ -22,7 +22,7 @@ Tokens tokens(int64_t length = 6) {
 }
 
 std::shared_ptr<Pool> pool(const Json& options) {
-  auto result = make_pool(options, "pool");
+  auto result = pools().make(options, "pool");
   randomise(*result);
   return result;
 }
@@ -76,24 +76,24 @@ TEST(Pool, GradientsReachEveryParameter) {
 
 TEST(Pool, UnknownKindsAndKeysAreErrors) {
   EXPECT_THAT(error_of([] {
-                make_pool({{"kind", "maen"}}, "image_pool");
+                pools().make({{"kind", "maen"}}, "image_pool");
               }),
               ::testing::HasSubstr("image_pool.kind: unknown value 'maen'"));
   EXPECT_THAT(error_of([] {
-                make_pool({{"kind", "attention"}, {"head", 2}}, "image_pool");
+                pools().make({{"kind", "attention"}, {"head", 2}}, "image_pool");
               }),
               ::testing::HasSubstr("did you mean 'heads'?"));
-  EXPECT_THROW(make_pool(Json::object(), "image_pool"), Error);
+  EXPECT_THROW(pools().make(Json::object(), "image_pool"), Error);
 }
 
 TEST(Pool, KeysThatAKindDoesNotHaveAreErrors) {
-  EXPECT_THROW(make_pool({{"kind", "first"}, {"dim", 16}}, "image_pool"), Error);
-  EXPECT_THROW(make_pool({{"kind", "last"}, {"heads", 2}}, "image_pool"), Error);
+  EXPECT_THROW(pools().make({{"kind", "first"}, {"dim", 16}}, "image_pool"), Error);
+  EXPECT_THROW(pools().make({{"kind", "last"}, {"heads", 2}}, "image_pool"), Error);
 }
 
 TEST(Pool, OptionsOfTheWrongTypeAreErrors) {
-  EXPECT_THROW(make_pool("first", "image_pool"), Error);
-  EXPECT_THROW(make_pool({{"kind", 3}}, "image_pool"), Error);
+  EXPECT_THROW(pools().make("first", "image_pool"), Error);
+  EXPECT_THROW(pools().make({{"kind", 3}}, "image_pool"), Error);
 }
 
 }  // namespace
