@@ -1,0 +1,105 @@
+#!/bin/bash
+# Drives classify, search and embed as a user does: answers, exit statuses, damaged files, and an index that survives.
+# Usage: tests/apps/cli.sh BUILD/tessera   (the model: $TESSERA_MODEL, else models/default; 77: there is none)
+set -u
+tessera=$(realpath "$1")
+source=$(cd "$(dirname "$0")/../.." && pwd)
+export TESSERA_MODEL=${TESSERA_MODEL:-$source/models/default}
+[ -f "$TESSERA_MODEL/config.json" ] || { echo "no model to test with"; exit 77; }
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+export XDG_STATE_HOME=$work/state
+failed=0
+
+# expect STATUS PATTERN COMMAND...: the exit status, and an extended regular expression in what is printed
+expect() {
+  local status=$1 pattern=$2 printed
+  shift 2
+  printed=$("$@" 2>&1 < /dev/null)
+  local got=$?
+  if [ $got -ne "$status" ] || ! grep -qE -- "$pattern" <<< "$printed"; then
+    echo "FAILED ($got, wanted $status and '$pattern'): $*"
+    echo "$printed" | head -5
+    failed=1
+  fi
+}
+
+cp -r "$source/demo/pictures" "$work/pictures"
+cd "$work" || exit 1
+labels="cat,car,house"
+: > empty.png
+head -c 60 pictures/cat.svg > cut.svg
+echo "no picture" > text.jpg
+cp pictures/cat.svg mislabelled.png
+printf '\x89PNG\r\n\x1a\n\x00\x00\x00\x0dIHDR\x00\x01\x86\xa0\x00\x01\x86\xa0\x08\x02\x00\x00\x00\x00\x00\x00\x00' > huge.png
+
+# classify
+expect 0 '^\{"input":"pictures/cat.svg","results":\[\{"label":"cat","score":0\.[0-9]+\},' \
+  "$tessera" classify pictures/cat.svg --labels "$labels" --json
+expect 0 '%  cat' "$tessera" classify 'pictures/c*.svg' --labels "$labels" --template "a {}" --template "{}"
+expect 0 'cat' "$tessera" classify mislabelled.png --labels "$labels"
+expect 0 '"input":"-"' bash -c "'$tessera' classify - --labels $labels --json < pictures/cat.svg"
+expect 0 'pictures/car.svg' bash -c "ls pictures/*.svg | '$tessera' classify --stdin-list --labels $labels"
+for bad in empty.png cut.svg text.jpg huge.png missing.png; do
+  expect 2 "tessera: $bad: " "$tessera" classify $bad --labels "$labels"
+  [ $bad = missing.png ] && continue
+  expect 2 '%  cat' "$tessera" classify pictures/cat.svg $bad --labels "$labels"  # what came before it is answered
+  expect 2 '%  cat' "$tessera" classify $bad pictures/cat.svg --labels "$labels" --skip-bad
+done
+expect 2 'occurs twice' "$tessera" classify pictures/cat.svg --labels "cat,car,cat"
+expect 2 'label is empty' "$tessera" classify pictures/cat.svg --labels "cat,,car"
+expect 2 'give --labels' "$tessera" classify pictures/cat.svg
+expect 2 'has no place' "$tessera" classify pictures/cat.svg --labels "$labels" --template "picture"
+expect 2 'matches no file' "$tessera" classify 'nothing*' --labels "$labels"
+expect 2 'tokens long' "$tessera" classify pictures/cat.svg --labels "$(printf 'zq%.0s ' {1..200})"
+expect 0 'zq' "$tessera" classify pictures/cat.svg --truncate --labels "$(printf 'zq%.0s ' {1..200})"
+expect 2 'does not exist' "$tessera" classify pictures/cat.svg --labels "$labels" --model nowhere
+expect 2 'standard output: cannot be written' \
+  bash -c "'$tessera' classify pictures/cat.svg --labels $labels > /dev/full"
+cp -r "$TESSERA_MODEL" cut-model
+truncate -s -1000 cut-model/model.safetensors
+expect 2 'model.safetensors' "$tessera" classify pictures/cat.svg --labels "$labels" --model cut-model
+
+# search
+expect 2 'no index was built' "$tessera" search cat
+count=$(ls pictures/*.svg | wc -l)
+expect 0 "$count pictures \($count encoded, 0 kept, 0 removed" "$tessera" search --index pictures
+expect 0 "\(0 encoded, $count kept, 0 removed" "$tessera" search --index pictures
+expect 0 '^\{"query":"cat","results":\[\{"path":".*pictures/cat.svg","score":' "$tessera" search cat --json
+expect 0 '1.0000  pictures/cat.svg' "$tessera" search pictures/cat.svg --in pictures --top 1
+expect 2 'missing.png' "$tessera" search missing.png --in pictures
+touch pictures/cat.svg
+cp pictures/car.svg pictures/same.svg
+sed 's/<\/svg>/<!-- changed --><\/svg>/' pictures/key.svg > k && mv k pictures/key.svg
+rm pictures/sun.svg
+echo torn > pictures/.tessera-index/index.safetensors.tmp.abcdef
+expect 0 "$count pictures \(1 encoded, $((count - 1)) kept, 1 removed" "$tessera" search --index pictures
+expect 1 '' test -e pictures/.tessera-index/index.safetensors.tmp.abcdef
+cp empty.png pictures/
+expect 2 'empty.png' "$tessera" search --index pictures
+expect 2 '1 bad' "$tessera" search --index pictures --skip-bad
+rm pictures/empty.png
+cp -r "$TESSERA_MODEL" other
+sed -i 's/"image_mean": *\[/&\n/; s/^ *0\.5,/ 0.4,/' other/preprocessor_config.json
+expect 2 'another model.*--rebuild' "$tessera" search --index pictures --model other
+expect 2 'another model.*--rebuild' "$tessera" search cat --in pictures --model other
+expect 0 "$count encoded" "$tessera" search --index pictures --model other --rebuild
+truncate -s -100 pictures/.tessera-index/index.safetensors
+expect 2 'index.safetensors' "$tessera" search cat --in pictures
+expect 0 'encoded' "$tessera" search --index pictures --rebuild --out elsewhere.safetensors
+expect 0 'cat.svg' "$tessera" search cat --in elsewhere.safetensors
+expect 2 'cannot be written' "$tessera" search --index pictures --out /proc/nowhere/x.safetensors
+
+# embed
+expect 0 '^\{"input":"pictures/cat.svg","embedding":\[-?[0-9.e-]+,' "$tessera" embed pictures/cat.svg
+expect 0 '"input":"a cat"' "$tessera" embed --text "a cat" --text "a dog" --raw
+expect 0 '' "$tessera" embed pictures --text "a cat" --out vectors.npy
+expect 0 "^$((count + 1))" wc -l vectors.txt
+expect 0 '' "$tessera" embed pictures --batch 3 --out vectors.jsonl
+expect 2 'neither' "$tessera" embed pictures --out vectors.png
+expect 2 'cannot be written' "$tessera" embed pictures --out /proc/nowhere/x.npy
+expect 2 'empty.png' "$tessera" embed pictures empty.png --out not-there.jsonl
+expect 1 '' test -e not-there.jsonl
+
+[ $failed -eq 0 ] && echo "all passed"
+exit $failed
