@@ -1,0 +1,70 @@
+#pragma once
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <map>
+
+#include "core/files.h"
+#include "core/scratch.h"
+#include "models/model.h"
+
+namespace tessera::testing {
+
+namespace fs = std::filesystem;
+
+/// The recorded models: of every golden the folder in the repository, or the one beside it.
+inline std::map<std::string, fs::path> golden_models() {
+  std::map<std::string, fs::path> found;
+  const fs::path source = TESSERA_SOURCE_DIR;
+  for (const fs::path& root : {source / "tests/goldens", source.parent_path() / "shared/goldens"})
+    for (const char* system : {"vit", "vit-mae", "bert", "clip"}) {
+      if (!fs::is_directory(root / system)) continue;
+      for (const auto& entry : fs::directory_iterator(root / system))
+        if (fs::exists(entry.path() / "model.safetensors"))
+          found.try_emplace(std::string(system) + "/" + entry.path().filename().string(), entry.path());
+    }
+  return found;
+}
+
+/// The config.json that a golden's folder would have as published. (The recorded CLIP configs are without their type.)
+inline Json golden_config(const fs::path& golden) {
+  const Json record = read_json(golden / "golden.json");
+  Json config = record.at("config");
+  if (record.at("system") == "clip" && !config.contains("vision_cfg"))
+    config["model_type"] = record.value("arch", "") == "SiglipModel" ? "siglip" : "clip";
+  return config;
+}
+
+/// A model folder as published, made from a golden.
+inline void publish(const fs::path& golden, const fs::path& folder) {
+  write_file(folder / "config.json", golden_config(golden).dump(2));
+  fs::copy_file(golden / "model.safetensors", folder / "model.safetensors", fs::copy_options::overwrite_existing);
+}
+
+using Named = std::vector<std::pair<std::string, Tensor>>;
+
+inline Named tensors_of(const fs::path& file) {
+  const Checkpoint checkpoint = Checkpoint::open(file);
+  Named tensors;
+  for (const auto& [name, info] : checkpoint.tensors()) tensors.emplace_back(name, checkpoint.tensor(name).clone());
+  return tensors;
+}
+
+inline std::string bytes_of(const Tensor& tensor) {
+  const Tensor packed = tensor.contiguous();
+  return {static_cast<const char*>(packed.data_ptr()), packed.nbytes()};
+}
+
+/// Same names, types, shapes and bytes.
+inline void expect_same_tensors(const fs::path& before, const fs::path& after) {
+  const Checkpoint a = Checkpoint::open(before), b = Checkpoint::open(after);
+  ASSERT_EQ(a.tensors().size(), b.tensors().size());
+  for (const auto& [name, info] : a.tensors()) {
+    ASSERT_TRUE(b.has(name)) << name;
+    EXPECT_EQ(info.dtype_name, b.tensors().at(name).dtype_name) << name;
+    EXPECT_EQ(info.shape, b.tensors().at(name).shape) << name;
+    EXPECT_EQ(bytes_of(a.tensor(name)), bytes_of(b.tensor(name))) << name;
+  }
+}
+
+}  // namespace tessera::testing
