@@ -151,7 +151,8 @@ TEST(TimmFolder, LoadsAsPublishedAndSavesTheSame) {
                    {"interpolation", "bicubic"},
                    {"mean", {0.5, 0.5, 0.5}},
                    {"std", {0.5, 0.5, 0.5}},
-                   {"crop_pct", 0.9},
+                   {"crop_pct", 1.0},
+                   {"crop_mode", "squash"},
                    {"fixed_input_size", true}}}};
   config["model_args"].erase("num_classes");
   config["model_args"].erase("global_pool");
