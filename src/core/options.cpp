@@ -1,6 +1,7 @@
 #include "core/options.h"
 
 #include <algorithm>
+#include <cmath>
 
 namespace tessera {
 namespace {
@@ -52,6 +53,20 @@ void wrong_type(const Json& json, const std::string& expected, const std::string
   std::string shown = json.dump();
   if (shown.size() > 60) shown = shown.substr(0, 57) + "...";
   throw Error("expected " + expected + ", found " + shown, where);
+}
+
+bool whole_number(const Json& json, int64_t& number) {
+  constexpr double kLimit = 9007199254740992.0;  // 2^53: beyond it a double is not every whole number
+  if (json.is_number_unsigned()) {
+    if (json.get<uint64_t>() > static_cast<uint64_t>(std::numeric_limits<int64_t>::max())) return false;
+  } else if (json.is_number_float()) {
+    const double value = json.get<double>();
+    if (!(value >= -kLimit && value <= kLimit) || value != std::trunc(value)) return false;
+  } else if (!json.is_number_integer()) {
+    return false;
+  }
+  number = json.get<int64_t>();
+  return true;
 }
 
 void check_keys(const Json& object, const std::vector<std::string>& known, const std::string& where) {

@@ -1,5 +1,6 @@
 #pragma once
 #include <cstdint>
+#include <limits>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -34,6 +35,8 @@ void check_choice(const std::string& value, const std::vector<std::string>& know
 namespace detail {
 
 [[noreturn]] void wrong_type(const Json& json, const std::string& expected, const std::string& where);
+/// True when the JSON is a whole number that fits 64 bits with sign; 3.0 is one.
+bool whole_number(const Json& json, int64_t& number);
 void check_keys(const Json& object, const std::vector<std::string>& known, const std::string& where);
 
 struct NoVisitor {
@@ -56,10 +59,12 @@ inline void read_value(const Json& json, bool& value, const std::string& where) 
 template <class T>
 requires(std::is_integral_v<T> && !std::is_same_v<T, bool>) void read_value(const Json& json, T& value,
                                                                             const std::string& where) {
-  const bool whole = json.is_number_integer() ||
-                     (json.is_number_float() && json.get<double>() == static_cast<double>(json.get<int64_t>()));
-  if (!whole) wrong_type(json, "an integer", where);
-  value = static_cast<T>(json.get<int64_t>());
+  int64_t number = 0;
+  if (!whole_number(json, number) || number < static_cast<int64_t>(std::numeric_limits<T>::lowest()) ||
+      (sizeof(T) < sizeof(int64_t) && number > static_cast<int64_t>(std::numeric_limits<T>::max())) ||
+      (std::is_unsigned_v<T> && number < 0))
+    wrong_type(json, "an integer in range", where);
+  value = static_cast<T>(number);
 }
 
 template <class T>
@@ -137,6 +142,13 @@ Json write_value(const std::vector<T>& value) {
   return list;
 }
 
+template <class T>
+Json write_value(const std::map<std::string, T>& value) {
+  Json object = Json::object();
+  for (const auto& [key, item] : value) object[key] = write_value(item);
+  return object;
+}
+
 }  // namespace detail
 
 /// @throws Error naming the key and `where` (the file or recipe section that the JSON comes from)
@@ -166,6 +178,16 @@ Json write_options(const T& options) {
   visit(#field, options.field);   \
   __VA_OPT__(TESSERA_VISIT_AGAIN TESSERA_PARENS(__VA_ARGS__))
 #define TESSERA_VISIT_AGAIN() TESSERA_VISIT
+
+namespace tessera {
+
+/// For a part that has nothing to choose.
+struct NoOptions {};
+template <class Options, class Visitor>
+requires std::is_same_v<std::remove_const_t<Options>, NoOptions>
+void visit_options(Options&, Visitor&) {}
+
+}  // namespace tessera
 
 /// Names the fields of an options struct. Stands in the namespace of the struct.
 #define TESSERA_OPTIONS(Type, ...)                            \

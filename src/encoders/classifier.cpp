@@ -5,7 +5,7 @@ namespace tessera {
 ImageClassifier::ImageClassifier(const ImageClassifierOptions& options) : options_(options) {
   const auto& o = options_;
   encoder_ = register_module("encoder", encoders().make(o.encoder, "encoder"));
-  pool_ = register_module("pool", make_pool(o.pool, "pool"));
+  pool_ = register_module("pool", pools().make(o.pool, "pool"));
   head_ = add<Linear>("head", encoder_->width(), o.classes);
   if (o.distillation) distillation_head_ = add<Linear>("distillation_head", encoder_->width(), o.classes);
 }

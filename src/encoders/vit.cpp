@@ -65,6 +65,8 @@ Tokens Vit::forward(const Tensor& pixels) { return encode(embed(pixels)); }
 Tokens Vit::embed_patches(const Tensor& pixels) {
   if (pixels.dim() != 4 || pixels.size(1) != options_.channels)
     throw Error("pixels are B x " + std::to_string(options_.channels) + " x H x W", "vit");
+  if (pixels.size(2) < options_.patch[0] || pixels.size(3) < options_.patch[1])
+    throw Error("the picture is smaller than one patch", "vit");
   const Tensor map = patch_->forward(pixels);  // B x D x h x w
   Tokens tokens;
   tokens.grid = {map.size(2), map.size(3)};

@@ -19,8 +19,9 @@ std::shared_ptr<Linear> projection(const std::string& kind, int64_t in, int64_t 
 
 DualEncoder::DualEncoder(const DualEncoderOptions& options) : options_(options) {
   const auto& o = options_;
+  check_choice(o.text_pool, text_pools(), "text_pool");
   image_ = register_module("image", encoders().make(o.image, "image"));
-  image_pool_ = register_module("image_pool", make_pool(o.image_pool, "image_pool"));
+  image_pool_ = register_module("image_pool", pools().make(o.image_pool, "image_pool"));
   text_ = register_module("text", text_encoders().make(o.text, "text"));
   image_projection_ = projection(o.image_projection, image_->width(), o.dim, "image_projection");
   text_projection_ = projection(o.text_projection, text_->width(), o.dim, "text_projection");

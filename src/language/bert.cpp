@@ -34,6 +34,7 @@ Tokens Bert::forward(const TextBatch& text) {
     at = real.cumsum(1) * real + options_.padding_id;  // B x L
   }
   const Tensor types = text.type_ids.defined() ? text.type_ids : torch::zeros_like(text.ids);
+  check_ids(types, options_.types, 0);
   Tokens tokens;
   tokens.x = norm_->forward(words_->forward(text.ids) + types_->forward(types) + positions_->forward(at));
   tokens.mask = text.mask;

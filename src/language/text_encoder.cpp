@@ -7,8 +7,13 @@ Registry<TextEncoder>& text_encoders() {
   return registry;
 }
 
+const std::vector<std::string>& text_pools() {
+  static const std::vector<std::string> kinds = {"first", "last", "mean", "highest-id", "end"};
+  return kinds;
+}
+
 Tensor pool_text(const std::string& kind, const Tokens& tokens, const TextBatch& text, int64_t end_id) {
-  check_choice(kind, {"first", "last", "mean", "highest-id", "end"}, "text_pool");
+  check_choice(kind, text_pools(), "text_pool");
   const Tensor& x = tokens.x;
   if (kind == "first") return x.select(1, 0);
   if (kind == "last") return x.select(1, x.size(1) - 1);

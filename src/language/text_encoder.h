@@ -24,6 +24,9 @@ class TextEncoder : public Module {
 /// The text encoders by the "kind" of a recipe.
 Registry<TextEncoder>& text_encoders();
 
+/// The rules of pool_text().
+const std::vector<std::string>& text_pools();
+
 /// Which token stands for the sentence: "first", "last" (the last position), "mean" (of the real tokens), "highest-id"
 /// (the first CLIP: the end token has the largest id), "end" (the first position that holds `end_id`, else position 0).
 /// @return B x D

@@ -8,6 +8,9 @@ std::vector<ModelFamily>& model_families() {
 }
 
 Assembly assemble(const Json& config, const std::string& where, std::string* family) {
+  if (!config.is_object()) throw Error("expected an object", where);
+  for (const char* key : {"model_type", "architecture"})
+    if (config.contains(key) && !config[key].is_string()) throw Error("expected a string", where + ": " + key);
   for (const ModelFamily& candidate : model_families()) {
     if (!candidate.matches(config)) continue;
     if (family) *family = candidate.name;

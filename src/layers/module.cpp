@@ -2,9 +2,14 @@
 
 #include <cmath>
 
+#include "core/error.h"
+
 namespace tessera {
 
 Tensor Module::weight(const std::string& name, at::IntArrayRef shape, double deviation) {
+  for (const int64_t extent : shape)
+    if (extent < 1)
+      throw Error("a size of " + std::to_string(extent) + " makes no '" + name + "'", "", "sizes are positive");
   Tensor value = torch::zeros(shape);
   if (deviation > 0) {
     // The inverse distribution function of a cut normal one, so that a value is one draw and never rejected.

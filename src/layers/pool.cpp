@@ -6,25 +6,26 @@ namespace {
 
 class FirstPool : public Pool {
  public:
+  explicit FirstPool(const NoOptions&) {}
   Tensor forward(const Tokens& tokens) override { return tap(*this, tokens.x.select(1, 0)); }
 };
 
 class LastPool : public Pool {
  public:
+  explicit LastPool(const NoOptions&) {}
   Tensor forward(const Tokens& tokens) override { return tap(*this, tokens.x.select(1, tokens.x.size(1) - 1)); }
 };
 
+const Registration<Pool, FirstPool, NoOptions> first(pools(), "first");
+const Registration<Pool, LastPool, NoOptions> last(pools(), "last");
+const Registration<Pool, MeanPool, MeanPoolOptions> mean(pools(), "mean");
+const Registration<Pool, AttentionPool, AttentionPoolOptions> attention(pools(), "attention");
+
 }  // namespace
 
-std::shared_ptr<Pool> make_pool(const Json& options, const std::string& where) {
-  const std::string kind = options.value("kind", "");
-  check_choice(kind, {"first", "last", "mean", "attention"}, where + ".kind");
-  if (kind == "first") return std::make_shared<FirstPool>();
-  if (kind == "last") return std::make_shared<LastPool>();
-  Json rest = options;
-  rest.erase("kind");
-  if (kind == "mean") return std::make_shared<MeanPool>(read_options<MeanPoolOptions>(rest, where));
-  return std::make_shared<AttentionPool>(read_options<AttentionPoolOptions>(rest, where));
+Registry<Pool>& pools() {
+  static Registry<Pool> registry("pool");
+  return registry;
 }
 
 MeanPool::MeanPool(const MeanPoolOptions& options) {
@@ -33,14 +34,14 @@ MeanPool::MeanPool(const MeanPoolOptions& options) {
 
 Tensor MeanPool::forward(const Tokens& tokens) {
   const Tensor x = tokens.body();
-  Tensor mean;
+  Tensor pooled;
   if (tokens.mask.defined()) {
     const Tensor real = tokens.mask.narrow(1, tokens.prefix, x.size(1)).to(x.scalar_type()).unsqueeze(-1);
-    mean = (x * real).sum(1) / real.sum(1).clamp_min(1);
+    pooled = (x * real).sum(1) / real.sum(1).clamp_min(1);
   } else {
-    mean = x.mean(1);
+    pooled = x.mean(1);
   }
-  return tap(*this, norm_ ? norm_->forward(mean) : mean);
+  return tap(*this, norm_ ? norm_->forward(pooled) : pooled);
 }
 
 AttentionPool::AttentionPool(const AttentionPoolOptions& options) : options_(options) {

@@ -12,10 +12,9 @@ class Pool : public Module {
   virtual Tensor forward(const Tokens& tokens) = 0;  // B x L x D -> B x D
 };
 
-/// By "kind": "first" (the first token), "mean" (mean of the real tokens that are neither prefix nor suffix; with "dim"
-/// and "eps", a norm after it), "last" (the last position), "attention" (SigLIP's pooling head). The pools of text,
-/// which look at the ids, are in language/.
-std::shared_ptr<Pool> make_pool(const Json& options, const std::string& where);
+/// The pools by "kind": "first" (the first token), "mean" (mean of the real tokens that are neither prefix nor suffix;
+/// with "dim" and "eps", a norm after it), "last" (the last position), "attention" (SigLIP's pooling head).
+Registry<Pool>& pools();
 
 struct MeanPoolOptions {
   int64_t dim = 0;  ///< width of the norm after the mean; 0: no norm
