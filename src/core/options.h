@@ -1,6 +1,5 @@
 #pragma once
 #include <cstdint>
-#include <limits>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -59,12 +58,16 @@ inline void read_value(const Json& json, bool& value, const std::string& where) 
 template <class T>
 requires(std::is_integral_v<T> && !std::is_same_v<T, bool>) void read_value(const Json& json, T& value,
                                                                             const std::string& where) {
-  int64_t number = 0;
-  if (!whole_number(json, number) || number < static_cast<int64_t>(std::numeric_limits<T>::lowest()) ||
-      (sizeof(T) < sizeof(int64_t) && number > static_cast<int64_t>(std::numeric_limits<T>::max())) ||
-      (std::is_unsigned_v<T> && number < 0))
-    wrong_type(json, "an integer in range", where);
-  value = static_cast<T>(number);
+  if constexpr (std::is_same_v<T, uint64_t>) {
+    if (!json.is_number_unsigned()) wrong_type(json, "a positive integer", where);
+    value = json.get<uint64_t>();
+  } else {
+    int64_t number = 0;
+    if (!whole_number(json, number)) wrong_type(json, "an integer", where);
+    value = static_cast<T>(number);
+    if (static_cast<int64_t>(value) != number || (std::is_unsigned_v<T> && number < 0))
+      wrong_type(json, "an integer in range", where);
+  }
 }
 
 template <class T>

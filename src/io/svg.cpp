@@ -29,7 +29,8 @@ using Context = std::unique_ptr<cairo_t, Release>;
 }
 
 [[noreturn]] void fail(GError* error, const std::string& name) {
-  const std::string reason = error != nullptr ? error->message : "unknown reason";
+  std::string reason = error != nullptr ? error->message : "unknown reason";
+  std::replace(reason.begin(), reason.end(), '\n', ' ');  // librsvg breaks its lines; an error of ours is one
   g_clear_error(&error);
   fail(reason, name);
 }

@@ -10,11 +10,11 @@
 
 namespace tessera::testing {
 
-/// The folder of the image processors' goldens, or empty where this checkout has none.
-inline std::filesystem::path goldens() {
+/// The folder of an image processor's golden, or empty where neither this checkout nor what lies beside it has it.
+inline std::filesystem::path golden_folder(const std::string& variant) {
   const std::filesystem::path root = TESSERA_SOURCE_DIR;
   for (const auto& folder : {root / "tests/goldens/image-processing", root / "../shared/goldens/image-processing"}) {
-    if (std::filesystem::exists(folder)) return folder;
+    if (std::filesystem::exists(folder / variant / "golden.json")) return folder / variant;
   }
   return {};
 }

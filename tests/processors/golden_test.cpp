@@ -12,8 +12,8 @@ namespace {
 class ImageProcessorGolden : public ::testing::TestWithParam<const char*> {};
 
 TEST_P(ImageProcessorGolden, GivesTheRecordedPixels) {
-  if (testing::goldens().empty()) GTEST_SKIP() << "no goldens beside this checkout";
-  const auto folder = testing::goldens() / GetParam();
+  const auto folder = testing::golden_folder(GetParam());
+  if (folder.empty()) GTEST_SKIP() << "the golden " << GetParam() << " is not beside this checkout";
   const auto golden = testing::read_json(folder / "golden.json");
   const auto tensors = testing::read_tensors(folder / "cases.safetensors");
   const ImageProcessor processor = ImageProcessor::load((folder / "preprocessor_config.json").string());
