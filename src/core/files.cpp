@@ -87,7 +87,8 @@ MappedFile::MappedFile(const fs::path& path) {
     throw Error("cannot be opened: " + why, path.string());
   }
   size_ = static_cast<size_t>(info.st_size);
-  void* memory = size_ ? ::mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, file, 0) : nullptr;
+  // Private and writable: what is written to becomes a copy of its page, and the file stays as it is.
+  void* memory = size_ ? ::mmap(nullptr, size_, PROT_READ | PROT_WRITE, MAP_PRIVATE, file, 0) : nullptr;
   const int why = errno;
   ::close(file);
   if (memory == MAP_FAILED) throw Error(std::string("cannot be mapped: ") + std::strerror(why), path.string());

@@ -40,7 +40,8 @@ class AtomicFile {
 /// Writes a whole file by AtomicFile.
 void write_file(const std::filesystem::path& path, std::string_view text);
 
-/// A file mapped into memory, read-only; the pages are shared between processes and read when touched.
+/// A file mapped into memory; the pages are shared between processes, read when touched, and copied when written to:
+/// the file never changes.
 class MappedFile {
  public:
   /// @throws Error when the file cannot be opened or mapped
