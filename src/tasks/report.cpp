@@ -21,7 +21,7 @@ h3 { margin: .7rem 0 .2rem; font-size: .8rem; color: var(--soft); }
 .answer:first-of-type { font-weight: 600; }
 .track { height: .55rem; border-radius: .3rem; background: var(--track); overflow: hidden; }
 .track i { display: block; height: 100%; background: var(--bar); }
-.score { text-align: right; font-variant-numeric: tabular-nums; color: var(--soft); }
+.score { text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums; color: var(--soft); }
 .search { display: flex; gap: .8rem; align-items: center; margin: .5rem 0; }
 .search b { width: 14rem; } .search img { height: 3.4rem; width: 3.4rem; object-fit: contain; }
 )";

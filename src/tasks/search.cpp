@@ -71,8 +71,7 @@ PictureIndex PictureIndex::load(const fs::path& file) {
                     std::to_string(index.entries.size()) + " pictures",
                 where, kRemedy);
   // A folder that was moved with its index takes it along.
-  if (file.parent_path().filename() == kFolder && !std::filesystem::is_directory(index.folder))
-    index.folder = file.parent_path().parent_path();
+  if (file.parent_path().filename() == kFolder) index.folder = file.parent_path().parent_path();
   return index;
 }
 
