@@ -38,10 +38,7 @@ Tensor PictureClassifier::encode_labels(const ClassifyOptions& options) {
 
 Tensor PictureClassifier::probabilities(const Tensor& pixels) const {
   const torch::NoGradGuard no_gradient;
-  const Tensor probabilities = logits_(pixels).to(torch::kFloat32).softmax(-1);
-  if (!probabilities.isfinite().all().item<bool>())
-    throw Error("the model gives scores that are not finite", model_.folder.string(), "its weights may be damaged");
-  return probabilities;
+  return check_finite(model_, logits_(pixels).to(torch::kFloat32).softmax(-1));
 }
 
 std::vector<LabelScore> PictureClassifier::best(const Tensor& row, int64_t top) const {

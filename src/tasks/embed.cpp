@@ -67,11 +67,8 @@ class Batcher {
   std::vector<size_t> indices_;
 };
 
-Tensor finite(const Tensor& features) {
-  const Tensor values = features.to(torch::kFloat32).contiguous();
-  if (!values.isfinite().all().item<bool>())
-    throw Error("the model gives a vector that is not finite", "features", "its weights may be damaged");
-  return values;
+Tensor finite(const Model& model, const Tensor& features) {
+  return check_finite(model, features.to(torch::kFloat32).contiguous());
 }
 
 Tensor class_token_or_mean(Encoder& encoder, const Tensor& pixels) {
@@ -136,7 +133,7 @@ ImageEmbedder::ImageEmbedder(const Model& model) : model_(model), encode_(encode
 
 Tensor ImageEmbedder::embed(const Tensor& pixels) const {
   const torch::NoGradGuard no_gradient;
-  return finite(encode_(pixels));
+  return finite(model_, encode_(pixels));
 }
 
 TextEmbedder::TextEmbedder(const Model& model)
@@ -181,7 +178,7 @@ Tensor TextEmbedder::embed(std::span<const std::string> texts, const TextEmbedOp
   Progress progress("texts", static_cast<int64_t>(texts.size()), "texts");
   for (size_t begin = 0; begin < texts.size(); begin += size) {
     const auto part = texts.subspan(begin, std::min(size, texts.size() - begin));
-    blocks.push_back(finite(encoder_.encode_text(tokenize(part, options.truncate))));
+    blocks.push_back(finite(model_, encoder_.encode_text(tokenize(part, options.truncate))));
     progress.step(static_cast<int64_t>(part.size()));
   }
   return torch::cat(blocks);
