@@ -18,7 +18,8 @@ void print_summary(const IconSummary& summary, const std::string& folder) {
       std::printf("%-20s %-16s %8lld\n", style.c_str(), split.c_str(), number(count));
   std::printf("\nSymbols with a name:");
   for (const auto& [language, count] : summary.names) std::printf(" %s %lld", language.c_str(), number(count));
-  std::printf("\n%s: %lld shards, %lld of them drawn now\n", folder.c_str(), number(summary.shards),
+  for (const auto& [picture, reason] : summary.left_out) std::printf("\nLeft out: %s", reason.c_str());
+  std::printf("\n\n%s: %lld shards, %lld of them drawn now\n", folder.c_str(), number(summary.shards),
               number(summary.drawn));
 }
 

@@ -46,25 +46,50 @@ std::string read_entry(archive* reader, size_t limit, const std::string& where) 
   }
 }
 
-}  // namespace
+using Wanted = std::function<bool(const std::string&)>;
+using Visit = std::function<void(const std::string&, std::string)>;
 
-void visit_archive(const std::filesystem::path& path, const std::function<bool(const std::string&)>& wanted,
-                   const std::function<void(const std::string&, std::string)>& visit) {
-  const Reader reader(archive_read_new());
-  archive_read_support_filter_all(reader.get());
-  archive_read_support_format_tar(reader.get());
-  open(reader.get(), path);
+void visit_members(archive* reader, const std::string& where, const Wanted& wanted, const Visit& visit) {
   for (;;) {
     archive_entry* entry = nullptr;
-    const int status = archive_read_next_header(reader.get(), &entry);
+    const int status = archive_read_next_header(reader, &entry);
     if (status == ARCHIVE_EOF) return;
-    if (status != ARCHIVE_OK) throw Error("is no sound archive: " + message(reader.get()), path.string(), kRemedy);
+    if (status != ARCHIVE_OK) throw Error("is no sound archive: " + message(reader), where, kRemedy);
     const char* name = archive_entry_pathname(entry);
     if (!name || archive_entry_filetype(entry) != AE_IFREG || !wanted(name)) continue;
     const std::string member = name;
-    if (archive_entry_size(entry) > kMemberLimit) throw Error("member is too large", path.string() + ": " + member);
-    visit(member, read_entry(reader.get(), kMemberLimit, path.string() + ": " + member));
+    if (archive_entry_size(entry) > kMemberLimit) throw Error("member is too large", where + ": " + member);
+    visit(member, read_entry(reader, kMemberLimit, where + ": " + member));
   }
+}
+
+Reader tar_reader() {
+  Reader reader(archive_read_new());
+  archive_read_support_filter_all(reader.get());
+  archive_read_support_format_tar(reader.get());
+  return reader;
+}
+
+}  // namespace
+
+void visit_archive(const std::filesystem::path& path, const Wanted& wanted, const Visit& visit) {
+  const Reader reader = tar_reader();
+  open(reader.get(), path);
+  visit_members(reader.get(), path.string(), wanted, visit);
+}
+
+void visit_debian_package(const std::filesystem::path& path, const Wanted& wanted, const Visit& visit) {
+  const Reader package(archive_read_new());
+  archive_read_support_format_ar(package.get());
+  open(package.get(), path);
+  const auto is_data = [](const std::string& name) { return name.starts_with("data.tar"); };
+  visit_members(package.get(), path.string(), is_data, [&](const std::string& name, const std::string& bytes) {
+    const std::string where = path.string() + ": " + name;
+    const Reader reader = tar_reader();
+    if (archive_read_open_memory(reader.get(), bytes.data(), bytes.size()) != ARCHIVE_OK)
+      throw Error("cannot be opened: " + message(reader.get()), where, kRemedy);
+    visit_members(reader.get(), where, wanted, visit);
+  });
 }
 
 std::string read_decompressed(const std::filesystem::path& path, size_t limit) {

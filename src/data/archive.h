@@ -13,6 +13,10 @@ namespace tessera {
 void visit_archive(const std::filesystem::path& path, const std::function<bool(const std::string&)>& wanted,
                    const std::function<void(const std::string&, std::string)>& visit);
 
+/// The same for the files that a Debian package installs; their paths begin with "./".
+void visit_debian_package(const std::filesystem::path& path, const std::function<bool(const std::string&)>& wanted,
+                          const std::function<void(const std::string&, std::string)>& visit);
+
 /// The content of a file, decompressed where it is gzip, bzip2, xz or zstd.
 /// @throws Error when the compressed stream is damaged or ends early, or holds more than `limit` bytes
 std::string read_decompressed(const std::filesystem::path& path, size_t limit = size_t{4} << 30);

@@ -6,7 +6,9 @@
 #include <tuple>
 
 #include "core/error.h"
+#include "data/clip_art.h"
 #include "data/codepoints.h"
+#include "data/emoji_font.h"
 #include "data/package.h"
 #include "data/spellings.h"
 
@@ -43,12 +45,6 @@ void mix(std::vector<IconItem>& items) {
 
 }  // namespace
 
-std::string caption_of_name(const std::string& name) {
-  std::string caption = name;
-  std::replace(caption.begin(), caption.end(), '-', ' ');
-  return caption;
-}
-
 IconPlan::IconPlan(const IconOptions& options, IconSummary& summary) : symbols(options.raw, options.languages) {
   const auto read = [&](const std::vector<std::string>& packages, bool train) {
     for (const std::string& package : packages) {
@@ -58,7 +54,12 @@ IconPlan::IconPlan(const IconOptions& options, IconSummary& summary) : symbols(o
     }
   };
   read(options.emoji, true);
+  for (const std::string& package : options.fonts)
+    sets.push_back(read_emoji_font(find_tarball(options.raw, package), symbols.all())), refuse_test_style(sets.back());
   read(options.icons, true);
+  read(options.namesakes, true);
+  for (const std::string& package : options.clip_art)
+    sets.push_back(read_clip_art(find_debian_package(options.raw, package))), refuse_test_style(sets.back());
   read(options.test, false);
   for (size_t i = 0; i < options.emoji.size(); ++i)
     if (states_symbols(sets[i]))
@@ -69,7 +70,10 @@ IconPlan::IconPlan(const IconOptions& options, IconSummary& summary) : symbols(o
       }
   size_t next = 0, tests = 0;
   for (size_t i = 0; i < options.emoji.size(); ++i) add_emoji(sets[next++], "", options, summary);
-  for (size_t i = 0; i < options.icons.size(); ++i) add_named(sets[next++], summary);
+  for (size_t i = 0; i < options.fonts.size(); ++i) add_emoji(sets[next++], "", options, summary);
+  for (size_t i = 0; i < options.icons.size(); ++i) add_named(sets[next++], true, summary);
+  for (size_t i = 0; i < options.namesakes.size(); ++i) add_named(sets[next++], false, summary);
+  for (size_t i = 0; i < options.clip_art.size(); ++i) add_clip_art(sets[next++], summary);
   for (size_t i = 0; i < options.test.size(); ++i) {
     const std::string split = ++tests == 1 ? "unseen-style" : "unseen-style-" + std::to_string(tests);
     add_emoji(sets[next++], split, options, summary);
@@ -97,15 +101,38 @@ void IconPlan::add_emoji(const IconSet& set, const std::string& test_split, cons
   }
 }
 
-void IconPlan::add_named(const IconSet& set, IconSummary& summary) {
+void IconPlan::add_named(const IconSet& set, bool others, IconSummary& summary) {
   for (const Icon& icon : set.icons) {
     if (icon.hidden) continue;
-    // An icon called "anchor" would teach the name of the symbol, were that symbol one of the unseen.
+    // An icon called "anchor" draws that symbol too, and would teach its name were the symbol one of the unseen.
     const Symbol* namesake = symbols.find(symbols.find_name(icon.name));
-    if (namesake && !namesake->seen) continue;
-    shards["train-icons"].push_back({set.prefix + "-" + icon.name, &set, &icon, nullptr, "train"});
+    if (namesake && (!namesake->seen || !namesake->names.contains("en"))) continue;
+    if (!namesake && !others) continue;
+    shards[namesake ? "train-namesakes" : "train-icons"].push_back(
+        {set.prefix + "-" + icon.name, &set, &icon, namesake, "train"});
     ++summary.pictures[set.prefix]["train"];
   }
+}
+
+bool IconPlan::names_unseen(const std::string& words) const {
+  const Symbol* symbol = symbols.find(symbols.find_name(words));
+  return symbol && !symbol->seen;
+}
+
+void IconPlan::add_clip_art(IconSet& set, IconSummary& summary) {
+  for (Icon& icon : set.icons) {
+    if (names_unseen(icon.title)) continue;
+    std::erase_if(icon.keywords, [this](const std::string& word) { return names_unseen(word); });
+    shards["train-clip-art"].push_back({set.prefix + "-" + icon.name, &set, &icon, nullptr, "train"});
+    ++summary.pictures[set.prefix]["train"];
+  }
+}
+
+std::string caption_of(const Icon& icon) {
+  if (!icon.title.empty()) return icon.title;
+  std::string caption = icon.name;
+  std::replace(caption.begin(), caption.end(), '-', ' ');
+  return caption;
 }
 
 Json describe(const IconItem& item) {
@@ -115,8 +142,10 @@ Json describe(const IconItem& item) {
                {"split", item.split}};
   if (!item.symbol) {
     json["id"] = "icon:" + item.set->prefix + ":" + item.icon->name;
-    json["captions"] = {{"en", caption_of_name(item.icon->name)}};
+    json["captions"] = {{"en", caption_of(*item.icon)}};
     json["keywords"] = Json::object();
+    if (!item.icon->keywords.empty()) json["keywords"]["en"] = item.icon->keywords;
+    if (!item.icon->group.empty()) json["group"] = item.icon->group;
     return json;
   }
   const Symbol& symbol = *item.symbol;
@@ -158,7 +187,7 @@ std::string caption_corpus(const IconPlan& plan) {
     for (const auto& [language, words] : symbol.keywords) captions.insert(words.begin(), words.end());
   }
   if (const auto named = plan.shards.find("train-icons"); named != plan.shards.end())
-    for (const IconItem& item : named->second) captions.insert(caption_of_name(item.icon->name));
+    for (const IconItem& item : named->second) captions.insert(caption_of(*item.icon));
   std::string text;
   for (const std::string& caption : captions) text += caption + "\n";
   return text;

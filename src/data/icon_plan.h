@@ -30,14 +30,17 @@ struct IconPlan {
 
  private:
   void add_emoji(const IconSet& set, const std::string& test_split, const IconOptions& options, IconSummary& summary);
-  void add_named(const IconSet& set, IconSummary& summary);
+  void add_clip_art(IconSet& set, IconSummary& summary);
+  bool names_unseen(const std::string& words) const;
+  /// @param others  also icons that share their name with no symbol
+  void add_named(const IconSet& set, bool others, IconSummary& summary);
 };
 
 /// The content of KEY.json.
 Json describe(const IconItem& item);
 
-/// "account-network-outline" -> "account network outline".
-std::string caption_of_name(const std::string& name);
+/// What an icon is called: its title, else its name, "account-network-outline" -> "account network outline".
+std::string caption_of(const Icon& icon);
 
 /// What names.jsonl and corpus.txt hold.
 std::string names_jsonl(const IconPlan& plan);

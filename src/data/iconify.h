@@ -8,11 +8,14 @@ namespace tessera {
 
 /// One picture of an icon set.
 struct Icon {
-  std::string name;                  ///< "grinning-face"
-  std::vector<std::string> aliases;  ///< other names of the same picture
-  std::string symbol;                ///< code points where the set states them (chars.json), else empty
-  std::string svg;                   ///< a complete document
-  bool hidden = false;               ///< kept by the set for compatibility only
+  std::string name;                        ///< "grinning-face"
+  std::vector<std::string> aliases;        ///< other names of the same picture
+  std::string symbol;                      ///< code points where the set states them (chars.json), else empty
+  std::string svg;                         ///< a complete document
+  bool hidden = false;                     ///< kept by the set for compatibility only
+  std::string title = "";                  ///< its name as a caption; empty: `name` with blanks for dashes
+  std::vector<std::string> keywords = {};  ///< other words for it
+  std::string group = "";                  ///< the subject that the set files it under
 };
 
 /// A set of icons from an @iconify-json package.
@@ -23,6 +26,7 @@ struct IconSet {
   std::string title;        ///< "Noto Emoji"
   std::string licence;      ///< SPDX, e.g. "Apache-2.0"
   std::vector<Icon> icons;  ///< in the order of their names
+  bool uneven = false;      ///< a collection of many hands: drawings that cannot be drawn are left out, and reported
 
   std::string source() const { return package + "@" + version; }
 };

@@ -62,13 +62,20 @@ Image draw_square(const std::string& svg, int64_t size, const std::string& name)
   return square;
 }
 
-std::string draw(const Shard& shard, int64_t size) {
+using LeftOut = std::map<std::string, std::string>;  // picture -> why it cannot be drawn
+
+std::string draw(const Shard& shard, int64_t size, LeftOut& left_out) {
   std::vector<TarMember> members;
   for (size_t i = 0; i < shard.count; ++i) {
     const IconItem& item = shard.items[i];
-    members.push_back({item.key + ".json", describe(item).dump() + "\n"});
-    const std::vector<uint8_t> png = encode_png(draw_square(item.icon->svg, size, item.key));
-    members.push_back({item.key + ".png", std::string(png.begin(), png.end())});
+    try {
+      const std::vector<uint8_t> png = encode_png(draw_square(item.icon->svg, size, item.key));
+      members.push_back({item.key + ".json", describe(item).dump() + "\n"});
+      members.push_back({item.key + ".png", std::string(png.begin(), png.end())});
+    } catch (const Error& error) {
+      if (!item.set->uneven) throw;
+      left_out[item.key] = error.what();
+    }
   }
   return make_tar(members);
 }
@@ -88,16 +95,20 @@ class Ledger {
     return !error && entry.value("digest", "") == digest && entry.value("bytes", uintmax_t{0}) == bytes;
   }
 
-  void add(const Shard& shard, const std::string& digest, const std::string& tar) {
+  void add(const Shard& shard, const std::string& digest, const std::string& tar, const LeftOut& left_out) {
     write_file(folder_ / shard.file, tar);
-    finished_[shard.file] = {{"digest", digest}, {"pictures", shard.count}, {"bytes", tar.size()}};
+    finished_[shard.file] = {{"digest", digest}, {"pictures", shard.count - left_out.size()}, {"bytes", tar.size()}};
+    if (!left_out.empty()) finished_[shard.file]["left_out"] = left_out;
     write_file(path(), Json{{"shards", finished_}}.dump(1) + "\n");
   }
 
-  /// Removes the shards of earlier options, and writes the summary.
-  void close(const std::vector<Shard>& shards, const IconSummary& summary) {
+  /// Removes the shards of earlier options, and writes the summary with what was left out, now or by earlier runs.
+  void close(const std::vector<Shard>& shards, IconSummary& summary) {
     Json kept = Json::object();
-    for (const Shard& shard : shards) kept[shard.file] = finished_.at(shard.file);
+    for (const Shard& shard : shards) {
+      kept[shard.file] = finished_.at(shard.file);
+      summary.left_out.merge(kept[shard.file].value("left_out", LeftOut()));
+    }
     for (const auto& [file, entry] : finished_.items())
       if (!kept.contains(file)) fs::remove(folder_ / file);
     write_file(path(), Json{{"shards", kept}, {"summary", to_json(summary)}}.dump(1) + "\n");
@@ -146,9 +157,10 @@ class Workers {
       const std::lock_guard lock(mutex_);
       finished = ledger_.has(shard, digest);
     }
-    const std::string tar = finished ? "" : draw(shard, options_.size);
+    LeftOut left_out;
+    const std::string tar = finished ? "" : draw(shard, options_.size, left_out);
     const std::lock_guard lock(mutex_);
-    if (!finished) ledger_.add(shard, digest, tar), ++drawn_;
+    if (!finished) ledger_.add(shard, digest, tar, left_out), ++drawn_;
     done_ += static_cast<int64_t>(shard.count);
     if (progress_) progress_(done_, total_);
   }
@@ -181,7 +193,8 @@ void count_symbols(const IconPlan& plan, IconSummary& summary) {
 
 Json to_json(const IconSummary& summary) {
   return {{"symbols", summary.symbols},   {"seen", summary.seen},           {"unseen", summary.unseen},
-          {"pictures", summary.pictures}, {"unmatched", summary.unmatched}, {"names", summary.names}};
+          {"pictures", summary.pictures}, {"unmatched", summary.unmatched}, {"names", summary.names},
+          {"left_out", summary.left_out}};
 }
 
 IconSummary prepare_icons(const IconOptions& options, const IconProgress& progress) {

@@ -22,6 +22,8 @@ class Package {
   bool has(const std::string& member) const { return members_.contains(member); }
   /// @throws Error when the member is missing or is not JSON
   nlohmann::json json(const std::string& member) const;
+  /// The first member whose path ends like this. @throws Error when there is none
+  const std::string& bytes(const std::string& ending) const;
 
  private:
   std::string where_, name_, version_, licence_;
@@ -31,5 +33,8 @@ class Package {
 /// The tarball of a package in the folder that scripts/fetch-data fills: "@iconify-json/noto" is
 /// iconify-json-noto-VERSION.tgz. @throws Error when there is none, or more than one version
 std::filesystem::path find_tarball(const std::filesystem::path& folder, const std::string& package);
+
+/// The same for a Debian package: "openclipart-svg" is openclipart-svg_VERSION_all.deb.
+std::filesystem::path find_debian_package(const std::filesystem::path& folder, const std::string& package);
 
 }  // namespace tessera

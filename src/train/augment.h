@@ -46,9 +46,9 @@ struct AugmentOptions {
   std::vector<double> background_colour = {1, 1, 1};  ///< red, green, blue
 };
 TESSERA_OPTIONS(AugmentOptions, rotation, large_rotation, scale_min, scale_max, aspect, shear, translation, flip,
-                no_flip, perspective, elastic, hue, any_hue, saturation_min, saturation_max, grayscale, brightness,
-                gain, contrast, offset, invert, permute, posterise, background, outline, blur, cutout, cutout_min,
-                cutout_max, noise, background_colour)
+                no_flip, keep_colour, perspective, elastic, hue, any_hue, saturation_min, saturation_max, grayscale,
+                brightness, gain, contrast, offset, invert, permute, posterise, background, outline, blur, cutout,
+                cutout_min, cutout_max, noise, background_colour)
 
 /// Every number the part `amount` of the way from `start` to `end`; what is no number is that of `end`.
 AugmentOptions between(const AugmentOptions& start, const AugmentOptions& end, double amount);

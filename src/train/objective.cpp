@@ -10,6 +10,10 @@ void check_objective(const ObjectiveOptions& o, const std::string& where) {
     throw Error("the weights must not be negative nor both zero", where + ".image_weight");
   if (o.label_smoothing < 0 || o.label_smoothing >= 1) throw Error("must lie in [0, 1)", where + ".label_smoothing");
   if (o.proxy_smoothing < 0 || o.proxy_smoothing >= 1) throw Error("must lie in [0, 1)", where + ".proxy_smoothing");
+  if (o.text_alignment < 0) throw Error("must not be negative", where + ".text_alignment");
+  if (o.text_alignment > 0 && o.image_proxies <= 0)
+    throw Error("needs the vectors that pictures are trained with", where + ".text_alignment",
+                "set image_proxies above 0");
   if (o.proxy_scale <= 0) throw Error("must be positive", where + ".proxy_scale");
   if (o.max_scale <= 0) throw Error("must be positive", where + ".max_scale");
 }
@@ -63,6 +67,13 @@ Tensor proxy_loss(const Tensor& features, const Tensor& proxies, const Tensor& s
   if (rows.size(0) == 0) return torch::zeros({}, features.options());
   const Tensor logits = scale * torch::matmul(features.index_select(0, rows), proxies.t());
   return torch::cross_entropy_loss(logits, labels.index_select(0, rows), {}, at::Reduction::Mean, -100, smoothing);
+}
+
+Tensor alignment_loss(const Tensor& features, const Tensor& proxies, const Tensor& labels) {
+  const Tensor rows = labels.ge(0).nonzero().squeeze(1);
+  if (rows.size(0) == 0) return torch::zeros({}, features.options());
+  const Tensor wanted = proxies.detach().index_select(0, labels.index_select(0, rows));
+  return 1 - (features.index_select(0, rows) * wanted).sum(1).mean();
 }
 
 }  // namespace tessera

@@ -17,12 +17,13 @@ struct ObjectiveOptions {
   double max_scale = 100;         ///< the learned inverse temperature is clamped to it after every step
   double image_proxies = 0;       ///< weight of choosing a picture's concept among learned vectors, one per concept
   double text_proxies = 0;        ///< weight of the same for a name
+  double text_alignment = 0;      ///< weight of 1 - cosine between a name and its concept's vector, which is held fixed
   double proxy_smoothing = 0.1;   ///< label smoothing of both
   double proxy_scale = 30;        ///< first inverse temperature of the proxies; learned, and clamped as the other
   int64_t proxy_pictures = 2;     ///< concepts with fewer pictures have no proxy
 };
 TESSERA_OPTIONS(ObjectiveOptions, kind, image_weight, text_weight, label_smoothing, max_scale, image_proxies,
-                text_proxies, proxy_smoothing, proxy_scale, proxy_pictures)
+                text_proxies, text_alignment, proxy_smoothing, proxy_scale, proxy_pictures)
 
 /// @throws Error when a value is out of range
 void check_objective(const ObjectiveOptions& options, const std::string& where);
@@ -56,5 +57,9 @@ Tensor contrastive_loss(const ObjectiveOptions& options, const Tensor& logits, c
 /// @param labels  rows; -1: the row does not count
 Tensor proxy_loss(const Tensor& features, const Tensor& proxies, const Tensor& scale, const Tensor& labels,
                   double smoothing);
+
+/// Mean of 1 - cosine between features and the proxies of their labels, both of length one; no gradient reaches the
+/// proxies, so that names go where the pictures are. Rows with a negative label do not count.
+Tensor alignment_loss(const Tensor& features, const Tensor& proxies, const Tensor& labels);
 
 }  // namespace tessera

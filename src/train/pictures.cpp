@@ -1,12 +1,12 @@
 #include "train/pictures.h"
 
-#include <glob.h>
-
+#include <algorithm>
+#include <cmath>
 #include <fstream>
 
 #include "core/error.h"
 #include "core/files.h"
-#include "data/archive.h"
+#include "data/webdataset.h"
 
 namespace tessera {
 namespace {
@@ -29,15 +29,6 @@ Concept concept_of(const nlohmann::json& json, const std::string& where) {
 
 }  // namespace
 
-std::vector<std::string> expand_pattern(const std::string& pattern) {
-  glob_t found{};
-  const int status = ::glob(pattern.c_str(), GLOB_TILDE, nullptr, &found);
-  std::vector<std::string> files(found.gl_pathv, found.gl_pathv + (status == 0 ? found.gl_pathc : 0));
-  ::globfree(&found);
-  if (files.empty()) throw Error("no file matches", pattern, "write the shards with `tessera data icons`");
-  return files;
-}
-
 Image premultiply(const Image& image) {
   Image result(image.height, image.width, 4);
   const auto channels = static_cast<size_t>(image.channels);
@@ -59,37 +50,29 @@ int64_t Pictures::add_concept(Concept item) {
 }
 
 void Pictures::read(const std::vector<std::string>& patterns) {
-  for (const auto& pattern : patterns) {
-    for (const auto& shard : expand_pattern(pattern)) {
-      std::map<std::string, std::string> waiting;  // KEY.json and KEY.png of one key, whichever came first
-      auto wanted = [](const std::string& name) { return name.ends_with(".png") || name.ends_with(".json"); };
-      visit_archive(shard, wanted, [&](const std::string& name, std::string bytes) {
-        const std::string key = name.substr(0, name.rfind('.'));
-        const auto other = waiting.find(key);
-        if (other == waiting.end()) {
-          waiting.emplace(key, std::move(bytes));
-          return;
-        }
-        const std::string where = shard + "/" + key;
-        const bool text_now = name.ends_with(".json");
-        const std::string& text = text_now ? bytes : other->second;
-        const std::string& png = text_now ? other->second : bytes;
-        const nlohmann::json json = parse_json(text, where + ".json");
-        Picture picture;
-        picture.key = key;
-        picture.style = json.value("style", "");
-        picture.split = json.value("split", "train");
-        picture.concept_index = add_concept(concept_of(json, where));
-        const Bytes view(reinterpret_cast<const uint8_t*>(png.data()), png.size());
-        picture.pixels = premultiply(decode_image(view, where + ".png"));
-        pictures.push_back(std::move(picture));
-        waiting.erase(other);
-      });
-      if (!waiting.empty())
-        throw Error("'" + waiting.begin()->first + "' has a picture or a description, but not both", shard,
-                    "write the shards anew with `tessera data icons`");
-    }
+  const WebDataset dataset(expand_shards(patterns));
+  for (size_t i = 0; i < dataset.size(); ++i) {
+    const Sample sample = dataset.get(i);
+    Picture picture;
+    picture.key = sample.key;
+    picture.style = sample.metadata.value("style", "");
+    picture.split = sample.metadata.value("split", "train");
+    picture.concept_index = add_concept(concept_of(sample.metadata, sample.key));
+    picture.pixels = premultiply(picture_of(sample));
+    pictures.push_back(std::move(picture));
   }
+}
+
+std::vector<int64_t> Pictures::balanced(const std::vector<int64_t>& indices, double balance) const {
+  std::vector<double> counts(concepts.size(), 0);
+  for (const Picture& picture : pictures) ++counts[static_cast<size_t>(picture.concept_index)];
+  const double most = counts.empty() ? 0 : *std::max_element(counts.begin(), counts.end());
+  std::vector<int64_t> listed;
+  for (const int64_t index : indices) {
+    const auto item = static_cast<size_t>(pictures[static_cast<size_t>(index)].concept_index);
+    listed.insert(listed.end(), static_cast<size_t>(std::lround(std::pow(most / counts[item], balance))), index);
+  }
+  return listed;
 }
 
 void Pictures::read_names(const std::string& path) {

@@ -35,15 +35,15 @@ struct Pictures {
   void read(const std::vector<std::string>& patterns);
   /// Adds the concepts of a names.jsonl, which have no pictures.
   void read_names(const std::string& path);
+  /// `indices` with the pictures of rare concepts listed several times: a concept of n pictures takes part as often as
+  /// n^(1 - balance) says, rounded per picture.
+  std::vector<int64_t> balanced(const std::vector<int64_t>& indices, double balance) const;
   /// The index of a concept, which is added when it is new.
   int64_t add_concept(Concept item);
 
  private:
   std::map<std::string, int64_t> by_id_;
 };
-
-/// The files that match, sorted. @throws Error when there is none
-std::vector<std::string> expand_pattern(const std::string& pattern);
 
 /// Any picture as RGBA with colours premultiplied by alpha, rounded to bytes.
 Image premultiply(const Image& image);

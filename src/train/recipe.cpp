@@ -17,6 +17,7 @@ void check_data(const DataOptions& data, const std::string& where) {
     if (source.weight < 0) throw Error("a weight is negative", where + ".sources");
   }
   check_positive(data.size, where + ".size");
+  if (data.balance < 0 || data.balance > 1) throw Error("must lie in [0, 1]", where + ".balance");
   if (data.mean.size() != 3) throw Error("three channels are needed", where + ".mean");
   if (data.std.size() != 3) throw Error("three channels are needed", where + ".std");
 }

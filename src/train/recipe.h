@@ -21,11 +21,12 @@ TESSERA_OPTIONS(SourceOptions, shards, weight)
 
 struct DataOptions {
   std::vector<SourceOptions> sources;
-  int64_t size = 64;                           ///< pixels of a side that the model sees
+  double balance = 0;  ///< 0: every picture is drawn equally often; 1: every concept; see Pictures::balanced()
+  int64_t size = 64;   ///< pixels of a side that the model sees
   std::vector<double> mean = {0.5, 0.5, 0.5};  ///< subtracted from pixels in [0, 1],
   std::vector<double> std = {0.5, 0.5, 0.5};   ///< which are then divided by this
 };
-TESSERA_OPTIONS(DataOptions, sources, size, mean, std)
+TESSERA_OPTIONS(DataOptions, sources, balance, size, mean, std)
 
 /// Where the tokenizer comes from: a path, or a SentencePiece model trained on the captions of the run.
 struct TokenizerRecipe {

@@ -58,6 +58,8 @@ void Trainer::read_data() {
       indices.push_back(i);
     }
   }
+  if (recipe_.data.balance > 0)
+    for (auto& indices : sources_) indices = pictures_.balanced(indices, recipe_.data.balance);
   if (recipe_.steps == 0) {
     const double passes = recipe_.epochs * static_cast<double>(pictures_.pictures.size());
     recipe_.steps =
@@ -145,6 +147,7 @@ Tensor Trainer::loss_of(const Batch& batch, const Replicas::Features& features) 
     loss = loss + o.image_proxies * proxy_loss(unit(features.images), proxies, scale, images, o.proxy_smoothing);
   if (o.text_proxies > 0)
     loss = loss + o.text_proxies * proxy_loss(unit(features.texts), proxies, scale, texts, o.proxy_smoothing);
+  if (o.text_alignment > 0) loss = loss + o.text_alignment * alignment_loss(unit(features.texts), proxies, texts);
   return loss;
 }
 

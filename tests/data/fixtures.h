@@ -49,6 +49,21 @@ inline void write_package(const std::filesystem::path& folder, const std::string
   write_file(folder / file, make_tar(members));
 }
 
+/// A Debian package of these files: an ar archive of three members, which start at even offsets.
+inline void write_debian_package(const std::filesystem::path& file, const std::vector<TarMember>& members) {
+  std::string bytes = "!<arch>\n";
+  const auto add = [&bytes](const char* name, const std::string& content) {
+    char header[61];
+    std::snprintf(header, sizeof header, "%-16s%-12d%-6d%-6d%-8s%-10zu`\n", name, 0, 0, 0, "100644", content.size());
+    bytes += header + content;
+    if (content.size() % 2 == 1) bytes += '\n';
+  };
+  add("debian-binary", "2.0\n");
+  add("control.tar", make_tar({{"./control", "Package: art\n"}}));
+  add("data.tar", make_tar(members));
+  write_file(file, bytes);
+}
+
 /// A square of one colour in Iconify's form.
 inline Json square(const std::string& colour) { return {{"body", "<path fill='" + colour + "' d='M0 0h8v8H0z'/>"}}; }
 
@@ -99,6 +114,7 @@ inline void write_icon_packages(const std::filesystem::path& raw) {
                  {"info.json", R"({"name": "Round", "license": {"spdx": "CC0-1.0"}})"}});
   const Json plain = {{"icons",
                        {{"house-with-tree", {{"body", "<path d='M0 0h4v2z'/>"}, {"width", 4}, {"height", 2}}},
+                        {"fire", square("black")},
                         {"waving-hand", square("black")}}}};
   write_package(raw, "iconify-json-plain-1.0.0.tgz",
                 {{"name", "@iconify-json/plain"}, {"version", "1.0.0"}, {"license", "MIT"}},

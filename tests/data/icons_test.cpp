@@ -20,6 +20,9 @@ class Icons : public testing::Test {
     options_.shard = 2;
     options_.languages = {"en", "de"};
     options_.emoji = {"@iconify-json/flat", "@iconify-json/round"};
+    options_.fonts = {};
+    options_.namesakes = {};
+    options_.clip_art = {};
     options_.icons = {"@iconify-json/plain"};
     options_.test = {"@iconify-json/fluent-emoji-flat"};
   }
@@ -71,6 +74,43 @@ TEST_F(Icons, EverySymbolGoesToItsSplit) {
   EXPECT_EQ(summary.unseen, 1);
   EXPECT_EQ(summary.unmatched, (std::map<std::string, int64_t>{{"round", 1}}));
   EXPECT_EQ(summary.names, (std::map<std::string, int64_t>{{"en", 3}, {"de", 1}}));
+}
+
+TEST_F(Icons, AnIconNamedLikeASymbolIsAPictureOfIt) {
+  prepare_icons(options_);
+  EXPECT_EQ(keys(samples("train-namesakes")), Strings{"plain 1f525"});
+  EXPECT_EQ(samples("train-namesakes").at("plain 1f525").captions.at("en"), "fire");
+  options_.namesakes = std::exchange(options_.icons, {});
+  prepare_icons(options_);
+  EXPECT_EQ(keys(samples("train-namesakes")), Strings{"plain 1f525"});
+  EXPECT_FALSE(fs::exists(fs::path(options_.out) / "train-icons-00000.tar")) << "a set of namesakes gives nothing else";
+}
+
+TEST_F(Icons, ClipArtTeachesNothingOfAnUnseenSymbolAndABrokenDrawingIsReported) {
+  const std::string about =
+      "<metadata xmlns:c='c' xmlns:d='d' xmlns:r='r'><c:Work><d:title>%</d:title><d:subject><r:Bag>"
+      "<r:li>waving hand</r:li><r:li>hot</r:li></r:Bag></d:subject></c:Work></metadata>";
+  auto drawing = [&](const std::string& title) {
+    return "<svg xmlns='http://www.w3.org/2000/svg' width='9' height='9'>" +
+           std::string(about).replace(about.find('%'), 1, title) + "<path d='M0 0h9v9z'/></svg>";
+  };
+  write_debian_package(folder_ / "raw" / "art_1_all.deb",
+                       {{"./usr/share/openclipart/svg/a/fire_01.svg", drawing("A  fire")},
+                        {"./usr/share/openclipart/svg/a/hand.svg", drawing("Waving Hand")},
+                        {"./usr/share/openclipart/svg/b/c d.svg", drawing("")},
+                        {"./usr/share/openclipart/svg/b/broken.svg", "<svg"},
+                        {"./usr/share/doc/art/readme.svg", "no drawing"}});
+  options_.clip_art = {"art"};
+  const IconSummary summary = prepare_icons(options_);
+  const auto found = samples("train-clip-art");
+  ASSERT_EQ(keys(found), (Strings{"openclipart icon:openclipart:a-fire_01", "openclipart icon:openclipart:b-c-d"}));
+  const Sample& fire = found.begin()->second;
+  EXPECT_EQ(fire.captions.at("en"), "A fire");
+  EXPECT_EQ(fire.metadata.at("keywords"), (Json{{"en", {"hot"}}}));
+  EXPECT_EQ(fire.metadata.at("group"), "a");
+  EXPECT_EQ(found.rbegin()->second.captions.at("en"), "c d") << "the file names what has no title";
+  EXPECT_EQ(keys(summary.left_out), Strings{"openclipart-b-broken"});
+  EXPECT_EQ(keys(prepare_icons(options_).left_out), Strings{"openclipart-b-broken"}) << "also when nothing is drawn";
 }
 
 TEST_F(Icons, ASampleSaysWhatItIsAndWhereItIsFrom) {

@@ -108,10 +108,21 @@ TEST(ProxyLoss, SkipsRowsWithoutALabel) {
   EXPECT_EQ(proxy_loss(features, proxies, scale, torch::full({3}, -1, torch::kInt64), 0).item<double>(), 0);
 }
 
+TEST(AlignmentLoss, MovesTheFeaturesAlone) {
+  const Tensor features = torch::tensor({{1.0, 0.0}, {0.6, 0.8}, {0.0, 1.0}}).requires_grad_();
+  const Tensor proxies = torch::tensor({{0.0, 1.0}, {1.0, 0.0}}).requires_grad_();
+  const Tensor loss = alignment_loss(features, proxies, torch::tensor({1, 0, -1}, torch::kInt64));
+  EXPECT_NEAR(loss.item<double>(), 1 - (1 + 0.8) / 2, 1e-6);
+  loss.backward();
+  EXPECT_FALSE(proxies.grad().defined());
+  EXPECT_TRUE(features.grad().allclose(torch::tensor({{-0.5, 0.0}, {0.0, -0.5}, {0.0, 0.0}})));
+}
+
 TEST(Objective, RefusesValuesOutOfRange) {
   EXPECT_THROW(check_objective({.kind = "info-nc"}, "objective"), Error);
   EXPECT_THROW(check_objective({.image_weight = 0, .text_weight = 0}, "objective"), Error);
   EXPECT_THROW(check_objective({.label_smoothing = 1}, "objective"), Error);
+  EXPECT_THROW(check_objective({.text_alignment = 1}, "objective"), Error) << "there are no vectors to align with";
 }
 
 }  // namespace
