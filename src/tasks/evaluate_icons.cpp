@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <fstream>
+#include <optional>
 
 #include "core/files.h"
 #include "core/progress.h"
@@ -49,6 +50,17 @@ struct TestSet {
   std::vector<Tensor> pixels, hog, model;  // per picture, D
 };
 
+/// The English name of a line of names.jsonl; none for a skin tone.
+std::optional<std::string> candidate_of(const std::string& line, const std::string& where) {
+  const Json symbol = parse_json(line, where);
+  try {
+    if (symbol.value("skin_tone", false)) return {};
+    return symbol.at("names").at("en").get<std::string>();
+  } catch (const Json::exception&) {
+    throw Error("is no symbol with an English name", where, kRemedy);
+  }
+}
+
 TextIndex read_candidates(const fs::path& file) {
   std::ifstream in(file);
   if (!in) throw Error("cannot be opened", file.string(), kRemedy);
@@ -57,11 +69,7 @@ TextIndex read_candidates(const fs::path& file) {
   for (std::string line; std::getline(in, line);) {
     const std::string where = file.string() + ":" + std::to_string(++number);
     if (line.empty()) continue;
-    const Json symbol = parse_json(line, where);
-    if (symbol.value("skin_tone", false)) continue;
-    if (!symbol.contains("names") || !symbol["names"].contains("en"))
-      throw Error("a symbol has no English name", where, kRemedy);
-    names.add(symbol["names"]["en"].get<std::string>());
+    if (const auto name = candidate_of(line, where)) names.add(*name);
   }
   return names;
 }
@@ -139,6 +147,7 @@ std::vector<TestSet> read_test_sets(const Reader& reader, const fs::path& folder
               });
   std::vector<TestSet> list;
   for (auto& [key, set] : sets) list.push_back(std::move(set));
+  if (list.empty()) throw Error("no test picture bears a name of names.jsonl", folder.string(), kRemedy);
   return list;
 }
 
@@ -155,6 +164,7 @@ Neighbours read_neighbours(const Reader& reader, const fs::path& folder) {
                 known.pixels.push_back(pixels), known.hog.push_back(hog);
                 known.classes.push_back(truth);
               });
+  if (known.classes.empty()) throw Error("no training picture bears a name of names.jsonl", folder.string(), kRemedy);
   return known;
 }
 

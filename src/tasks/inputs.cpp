@@ -32,7 +32,11 @@ bool looks_like_picture(const fs::path& path) {
   return type != ImageType::kUnknown && type != ImageType::kSvg;
 }
 
-bool is_pattern(const std::string& argument) { return argument.find_first_of("*?[") != std::string::npos; }
+/// A pattern may be no name that a file could have, so that asking for one fails.
+bool is_pattern(const std::string& argument) {
+  std::error_code ignored;
+  return argument.find_first_of("*?[") != std::string::npos && !fs::exists(argument, ignored);
+}
 
 std::vector<std::string> matches_of(const std::string& pattern) {
   glob_t found{};
@@ -64,7 +68,7 @@ void add_argument(const std::string& argument, std::vector<PictureInput>& inputs
     inputs.push_back({argument, true});
   } else if (argument.empty()) {
     throw Error("an empty name is no picture", "arguments");
-  } else if (is_pattern(argument) && !fs::exists(argument)) {
+  } else if (is_pattern(argument)) {
     const auto paths = matches_of(argument);
     if (paths.empty()) throw Error("matches no file", argument);
     for (const auto& path : paths) add_path(path, inputs);
@@ -95,8 +99,10 @@ std::vector<PictureInput> expand_inputs(const std::vector<std::string>& argument
 
 std::vector<fs::path> pictures_below(const fs::path& folder) {
   std::vector<fs::path> pictures;
+  fs::path at = folder;  // the iterator does not say which folder it could not open
   try {
     for (fs::recursive_directory_iterator entry(folder), end; entry != end; ++entry) {
+      at = entry->path();
       if (hidden(entry->path())) {
         entry.disable_recursion_pending();
       } else if (entry->is_regular_file() &&
@@ -105,7 +111,7 @@ std::vector<fs::path> pictures_below(const fs::path& folder) {
       }
     }
   } catch (const fs::filesystem_error& error) {
-    const fs::path& where = error.path1().empty() ? folder : error.path1();
+    const fs::path& where = error.path1().empty() ? at : error.path1();
     throw Error("cannot be read: " + error.code().message(), where.string());
   }
   std::sort(pictures.begin(), pictures.end());

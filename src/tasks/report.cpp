@@ -44,8 +44,8 @@ std::string percent(float score) {
 }
 
 std::string card(const PictureAnswers& picture) {
-  std::string html = "<article>\n<img src=\"" + picture.uri + "\" alt=\"" + escape_html(picture.name) + "\">\n<p>" +
-                     escape_html(picture.name) + "</p>\n";
+  std::string html = "<article>\n<img src=\"" + escape_html(picture.uri) + "\" alt=\"" + escape_html(picture.name) +
+                     "\">\n<p>" + escape_html(picture.name) + "</p>\n";
   for (const auto& language : picture.languages) {
     const std::string code = escape_html(language.code);
     html += "<section lang=\"" + code + "\"><h3>" + code + "</h3>\n";
@@ -67,8 +67,8 @@ std::string search_line(const SearchAnswers& search, const std::vector<PictureAn
     char cosine[16];
     std::snprintf(cosine, sizeof cosine, "%.2f", static_cast<double>(score));
     const std::string name = escape_html(pictures.at(index).name);
-    html +=
-        "<img src=\"" + pictures.at(index).uri + "\" alt=\"" + name + "\" title=\"" + name + ", " + cosine + "\">\n";
+    html += "<img src=\"" + escape_html(pictures.at(index).uri) + "\" alt=\"" + name + "\" title=\"" + name + ", " +
+            cosine + "\">\n";
   }
   return html + "</div>\n";
 }

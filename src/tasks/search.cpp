@@ -47,32 +47,43 @@ std::vector<IndexEntry> parse_entries(const Tensor& bytes, const std::string& wh
 
 std::string value_of(const Checkpoint& checkpoint, const std::string& key) {
   const auto found = checkpoint.metadata().find(key);
-  if (found == checkpoint.metadata().end()) throw Error("is no picture index", checkpoint.path().string(), kRemedy);
+  if (found == checkpoint.metadata().end()) throw Error("is no picture index", checkpoint.path().string());
   return found->second;
 }
 
-}  // namespace
-
-PictureIndex PictureIndex::load(const fs::path& file) {
+PictureIndex read_index(const fs::path& file) {
   const std::string where = file.string();
-  if (!fs::exists(file)) throw Error("there is no index", where, "build one: tessera search --index FOLDER");
   const Checkpoint checkpoint = Checkpoint::open(file);
-  if (value_of(checkpoint, "format") != kFormat) throw Error("is no picture index", where, kRemedy);
+  if (value_of(checkpoint, "format") != kFormat) throw Error("is no picture index", where);
   PictureIndex index{
       file, value_of(checkpoint, "folder"), value_of(checkpoint, "model"), value_of(checkpoint, "fingerprint"), {}, {}};
   index.vectors = checkpoint.tensor("vectors");
   const Tensor entries = checkpoint.tensor("entries");
   if (index.vectors.dim() != 2 || index.vectors.scalar_type() != torch::kFloat32 ||
       entries.scalar_type() != torch::kUInt8)
-    throw Error("holds tensors of another kind", where, kRemedy);
+    throw Error("holds tensors of another kind", where);
   index.entries = parse_entries(entries, where);
   if (index.vectors.size(0) != static_cast<int64_t>(index.entries.size()))
     throw Error("has " + std::to_string(index.vectors.size(0)) + " vectors for " +
                     std::to_string(index.entries.size()) + " pictures",
-                where, kRemedy);
+                where);
   // A folder that was moved with its index takes it along.
   if (file.parent_path().filename() == kFolder) index.folder = file.parent_path().parent_path();
   return index;
+}
+
+}  // namespace
+
+PictureIndex PictureIndex::load(const fs::path& file) {
+  std::error_code failure;
+  if (fs::status(file, failure).type() == fs::file_type::not_found)
+    throw Error("there is no index", file.string(), "build one: tessera search --index FOLDER");
+  if (failure) throw Error("cannot be read: " + failure.message(), file.string());
+  try {
+    return read_index(file);
+  } catch (const Error& error) {
+    throw Error(error.problem(), error.where(), kRemedy);  // it was made here: there is nowhere to fetch it again
+  }
 }
 
 void PictureIndex::save() const {
@@ -85,8 +96,9 @@ void PictureIndex::save() const {
 }
 
 fs::path index_file(const fs::path& path) {
-  if (path.extension() == ".safetensors" && !fs::is_directory(path)) return path;
-  if (!fs::exists(path / kFolder) && fs::exists(path / kName)) return path / kName;
+  std::error_code ignored;  // what cannot be looked at is named by whoever opens it
+  if (path.extension() == ".safetensors" && !fs::is_directory(path, ignored)) return path;
+  if (!fs::exists(path / kFolder, ignored) && fs::exists(path / kName, ignored)) return path / kName;
   return path / kFolder / kName;
 }
 
@@ -99,9 +111,9 @@ fs::path usual_index() {
   if (const fs::path here = index_file("."); fs::exists(here)) return here.lexically_normal();
   const char* remedy = "name it with --in, or build one: tessera search --index FOLDER";
   const fs::path state = state_file();
-  if (state.empty() || !fs::exists(state)) throw Error("no index was built yet", "--in", remedy);
-  std::string last = read_file(state);
+  std::string last = state.empty() || !fs::exists(state) ? "" : read_file(state);
   while (last.ends_with('\n')) last.pop_back();
+  if (last.empty()) throw Error("no index was built yet", "--in", remedy);
   if (!fs::exists(last)) throw Error("the index that was built last is gone", last, remedy);
   return last;
 }

@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <cstring>
@@ -51,14 +52,25 @@ uint64_t hash_of(const fs::path& path) {
   return hash_bytes(bytes.data(), bytes.size());
 }
 
+/// One spelling for a folder, however it was given.
+fs::path spelled_out(const fs::path& folder) {
+  const fs::path path = fs::absolute(folder).lexically_normal();
+  return path.has_filename() ? path : path.parent_path();  // "pictures/"
+}
+
+struct Row {
+  IndexEntry entry;
+  Tensor vector;  // D
+};
+
 /// Rows under way: those of the old index that still hold, and the new ones.
 class Update {
  public:
   Update(const fs::path& folder, const fs::path& file, const Model& model, const IndexOptions& options)
       : folder_(folder), options_(options), embedder_(model) {
     index_.file = file;
-    index_.folder = fs::absolute(folder).lexically_normal();
-    index_.model = fs::absolute(model.folder).lexically_normal();
+    index_.folder = spelled_out(folder);
+    index_.model = spelled_out(model.folder);
     index_.fingerprint = model_fingerprint(model);
     if (fs::exists(file) && !options.rebuild) read_old();
   }
@@ -84,6 +96,7 @@ class Update {
     if (old_.fingerprint != index_.fingerprint)
       throw Error("was built with another model (" + old_.model.string() + ")", index_.file.string(),
                   "give that one with --model, or build the index again with --rebuild");
+    same_folder_ = spelled_out(old_.folder) == index_.folder;
     for (size_t i = 0; i < old_.entries.size(); ++i) {
       by_path_[old_.entries[i].path] = i;
       by_hash_[{old_.entries[i].hash, old_.entries[i].size}] = i;
@@ -100,7 +113,8 @@ class Update {
     entry.modified = int64_t{info.st_mtim.tv_sec} * 1'000'000'000 + info.st_mtim.tv_nsec;
     const auto same = by_path_.find(entry.path);
     const IndexEntry* before = same == by_path_.end() ? nullptr : &old_.entries[same->second];
-    if (before && before->size == entry.size && before->modified == entry.modified) {
+    // The names and times of another folder's pictures say nothing about these.
+    if (before && same_folder_ && before->size == entry.size && before->modified == entry.modified) {
       entry.hash = before->hash;
       keep(entry, same->second);
     } else if (readable(picture, entry)) {
@@ -128,8 +142,7 @@ class Update {
   }
 
   void keep(const IndexEntry& entry, size_t row) {
-    index_.entries.push_back(entry);
-    rows_.push_back(old_.vectors[static_cast<int64_t>(row)]);
+    rows_.push_back({entry, old_.vectors[static_cast<int64_t>(row)]});
     ++changes_.kept;
   }
 
@@ -144,10 +157,8 @@ class Update {
     saved_ = Clock::now();
     feed_pictures(embedder_.processor(), inputs_, feed, [this](const PictureBatch& batch) {
       const Tensor vectors = unit(embedder_.embed(batch.pixels));
-      for (size_t i = 0; i < batch.indices.size(); ++i) {
-        index_.entries.push_back(wanted_[batch.indices[i]]);
-        rows_.push_back(vectors[static_cast<int64_t>(i)]);
-      }
+      for (size_t i = 0; i < batch.indices.size(); ++i)
+        rows_.push_back({wanted_[batch.indices[i]], vectors[static_cast<int64_t>(i)]});
       changes_.encoded += vectors.size(0);
       if (std::chrono::duration<double>(Clock::now() - saved_).count() >= options_.save_every) save();
     });
@@ -155,7 +166,12 @@ class Update {
 
   void save() {
     if (rows_.empty()) throw Error("no picture of it could be read", folder_.string());
-    index_.vectors = torch::stack(rows_);
+    // By path, so that equal scores are answered in one order however the index came to be.
+    std::sort(rows_.begin(), rows_.end(), [](const Row& a, const Row& b) { return a.entry.path < b.entry.path; });
+    std::vector<Tensor> vectors;
+    index_.entries.clear();
+    for (const Row& row : rows_) index_.entries.push_back(row.entry), vectors.push_back(row.vector);
+    index_.vectors = torch::stack(vectors);
     index_.save();
     saved_ = Clock::now();
   }
@@ -164,9 +180,10 @@ class Update {
   IndexOptions options_;
   ImageEmbedder embedder_;
   PictureIndex index_, old_;
+  bool same_folder_ = false;               // the old index is of the same pictures
   std::map<std::string, size_t> by_path_;  // rows of the old index that no picture claimed yet
   std::map<std::pair<uint64_t, int64_t>, size_t> by_hash_;
-  std::vector<Tensor> rows_;  // beside index_.entries
+  std::vector<Row> rows_;
   std::vector<PictureInput> inputs_;
   std::vector<IndexEntry> wanted_;  // beside inputs_
   IndexChanges changes_;
@@ -177,7 +194,8 @@ class Update {
 
 IndexChanges update_index(const fs::path& folder, const fs::path& file, const Model& model,
                           const IndexOptions& options) {
-  if (!fs::is_directory(folder))
+  std::error_code ignored;
+  if (!fs::is_directory(folder, ignored))
     throw Error("is no folder", folder.string(), "give the folder that holds the pictures");
   const Lock lock(file);
   remove_leftovers(file);
