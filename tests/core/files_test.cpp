@@ -7,7 +7,7 @@
 #include <csignal>
 #include <thread>
 
-#include "core/scratch.h"
+#include "support/scratch.h"
 
 namespace tessera {
 namespace {

@@ -3,7 +3,7 @@
 #include <gmock/gmock.h>
 
 #include "core/registry.h"
-#include "core/scratch.h"
+#include "support/scratch.h"
 
 namespace tessera {
 namespace {

@@ -2,7 +2,7 @@
 
 #include <gmock/gmock.h>
 
-#include "core/scratch.h"
+#include "support/scratch.h"
 
 namespace tessera {
 namespace {

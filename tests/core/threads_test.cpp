@@ -6,7 +6,7 @@
 #include <thread>
 
 #include "core/progress.h"
-#include "core/scratch.h"
+#include "support/scratch.h"
 
 namespace tessera {
 namespace {

@@ -17,8 +17,8 @@ TEST(Codepoints, SpellingsOfASequenceAreOne) {
 
 TEST(Codepoints, BadTextIsAnError) {
   for (const char* bad : {"\xff", "\xe2\x82", "\xc3(", "\xf0\x9f\x98"})
-    EXPECT_NE(error_of([&] { symbol_id_of_text(bad); }).find("UTF-8"), std::string::npos);
-  EXPECT_NE(error_of([] { symbol_text("xyz"); }).find("xyz"), std::string::npos);
+    EXPECT_NE(testing::error_of([&] { symbol_id_of_text(bad); }).find("UTF-8"), std::string::npos);
+  EXPECT_NE(testing::error_of([] { symbol_text("xyz"); }).find("xyz"), std::string::npos);
 }
 
 TEST(Codepoints, SkinToneIsAModifierThatFollows) {

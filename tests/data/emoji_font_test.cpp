@@ -8,14 +8,14 @@ namespace {
 
 const std::filesystem::path kDejaVu = "/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf";
 
-class EmojiFont : public testing::Test {
+class EmojiFont : public ::testing::Test {
  protected:
   std::filesystem::path package(const std::string& member, const std::string& content) {
     write_package(folder_.path(), "made-up-1.0.0.tgz",
                   {{"name", "@fonts/made-up"}, {"version", "1.0.0"}, {"license", "OFL-1.1"}}, {{member, content}});
     return folder_ / "made-up-1.0.0.tgz";
   }
-  TemporaryFolder folder_;
+  testing::Scratch folder_;
 };
 
 Symbol symbol(const std::string& id, const std::string& character) {

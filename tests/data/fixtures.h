@@ -2,44 +2,16 @@
 #include <archive.h>
 #include <archive_entry.h>
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <filesystem>
 #include <string>
 
-#include "core/error.h"
 #include "core/files.h"
 #include "core/options.h"
 #include "data/archive.h"
+#include "support/scratch.h"
 
 namespace tessera {
-
-/// A folder that lasts as long as the test.
-class TemporaryFolder {
- public:
-  TemporaryFolder() {
-    std::string name = (std::filesystem::temp_directory_path() / "tessera-data-XXXXXX").string();
-    path_ = mkdtemp(name.data());
-  }
-  ~TemporaryFolder() { std::filesystem::remove_all(path_); }
-  std::filesystem::path operator/(const std::string& name) const { return path_ / name; }
-  const std::filesystem::path& path() const { return path_; }
-
- private:
-  std::filesystem::path path_;
-};
-
-/// The message of the tessera::Error that `act` throws; empty, and a failure, when it throws none.
-template <class Act>
-std::string error_of(Act act) {
-  try {
-    act();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  ADD_FAILURE() << "no Error was thrown";
-  return "";
-}
 
 /// An npm package in the folder, as scripts/fetch-data leaves it.
 inline void write_package(const std::filesystem::path& folder, const std::string& file, Json manifest,

@@ -10,7 +10,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-class Icons : public testing::Test {
+class Icons : public ::testing::Test {
  protected:
   Icons() {
     write_icon_packages(folder_ / "raw");
@@ -47,7 +47,7 @@ class Icons : public testing::Test {
     return result;
   }
 
-  TemporaryFolder folder_;
+  testing::Scratch folder_;
   IconOptions options_;
 };
 
@@ -211,10 +211,10 @@ TEST_F(Icons, TestStylesAreNeverTrainedOn) {
   for (const char* name : {"@iconify-json/noto", "twemoji", "fxemoji", "fluent", "emojione"})
     EXPECT_FALSE(is_test_style(name)) << name;
   options_.emoji.push_back("@iconify-json/fluent-emoji-flat");
-  EXPECT_NE(error_of([&] { prepare_icons(options_); }).find("never trained on"), std::string::npos);
+  EXPECT_NE(testing::error_of([&] { prepare_icons(options_); }).find("never trained on"), std::string::npos);
   options_.emoji.pop_back();
   options_.icons.push_back("@iconify-json/openmoji");  // refused before it is looked for
-  EXPECT_NE(error_of([&] { prepare_icons(options_); }).find("never trained on"), std::string::npos);
+  EXPECT_NE(testing::error_of([&] { prepare_icons(options_); }).find("never trained on"), std::string::npos);
 }
 
 TEST_F(Icons, ATestStyleUnderAnotherPackageNameIsRefused) {
@@ -223,12 +223,12 @@ TEST_F(Icons, ATestStyleUnderAnotherPackageNameIsRefused) {
                 {{"name", "@iconify-json/harmless"}, {"version", "1.0.0"}},
                 {{"icons.json", set.dump()}, {"info.json", R"({"name": "OpenMoji"})"}});
   options_.emoji = {"@iconify-json/harmless"};
-  EXPECT_NE(error_of([&] { prepare_icons(options_); }).find("never trained on"), std::string::npos);
+  EXPECT_NE(testing::error_of([&] { prepare_icons(options_); }).find("never trained on"), std::string::npos);
 }
 
 TEST_F(Icons, BadInputsAreNamed) {
   const auto fails = [&](const std::string& expected) {
-    const std::string message = error_of([&] { prepare_icons(options_); });
+    const std::string message = testing::error_of([&] { prepare_icons(options_); });
     EXPECT_NE(message.find(expected), std::string::npos) << message;
   };
   const IconOptions good = options_;

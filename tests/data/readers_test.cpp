@@ -44,7 +44,7 @@ std::string gzip(const std::string& bytes) {
 }  // namespace
 
 TEST(ImageFolder, SubfoldersAreClasses) {
-  const TemporaryFolder folder;
+  const testing::Scratch folder;
   write_file(folder / "dog/b.JPG", "2");
   write_file(folder / "dog/a.png", "1");
   write_file(folder / "cat/deep/c.webp", "3");
@@ -59,17 +59,17 @@ TEST(ImageFolder, SubfoldersAreClasses) {
   EXPECT_EQ(dataset.get(2).label, 1);
   EXPECT_EQ(dataset.get(2).metadata.at("class"), "dog");
   std::filesystem::remove(folder / "dog/b.JPG");
-  expect_part(error_of([&] { dataset.get(2); }), "b.JPG: cannot be opened");
+  expect_part(testing::error_of([&] { dataset.get(2); }), "b.JPG: cannot be opened");
 }
 
 TEST(ImageFolder, NothingThereIsAnError) {
-  const TemporaryFolder folder;
-  expect_part(error_of([&] { ImageFolder(folder.path()); }), "has no pictures in subfolders");
-  expect_part(error_of([&] { ImageFolder(folder / "absent"); }), "absent: is no folder");
+  const testing::Scratch folder;
+  expect_part(testing::error_of([&] { ImageFolder(folder.path()); }), "has no pictures in subfolders");
+  expect_part(testing::error_of([&] { ImageFolder(folder / "absent"); }), "absent: is no folder");
 }
 
 TEST(Jsonl, ReadsTextAndLanguages) {
-  const TemporaryFolder folder;
+  const testing::Scratch folder;
   write_file(folder / "p.png", "picture");
   write_file(folder / "d.jsonl",
              "{\"image\": \"p.png\", \"text\": \"one\"}\r\n\n"
@@ -84,10 +84,10 @@ TEST(Jsonl, ReadsTextAndLanguages) {
 }
 
 TEST(Jsonl, ErrorsNameTheLine) {
-  const TemporaryFolder folder;
+  const testing::Scratch folder;
   const auto message = [&](const std::string& text) {
     write_file(folder / "d.jsonl", text);
-    return error_of([&] { JsonlDataset(folder / "d.jsonl").get(0); });
+    return testing::error_of([&] { JsonlDataset(folder / "d.jsonl").get(0); });
   };
   const std::string good = "{\"image\": \"p.png\"}\n";
   expect_part(message(good + "\n{\"image\""), "d.jsonl: line 3: is not valid JSON");
@@ -97,11 +97,11 @@ TEST(Jsonl, ErrorsNameTheLine) {
   expect_part(message(good), "d.jsonl: line 1: ");
   expect_part(message(good), "p.png: cannot be opened");
   expect_part(message("\n"), "has no samples");
-  expect_part(error_of([&] { JsonlDataset(folder / "none"); }), "none: cannot be opened");
+  expect_part(testing::error_of([&] { JsonlDataset(folder / "none"); }), "none: cannot be opened");
 }
 
 TEST(Idx, ReadsPlainAndCompressed) {
-  const TemporaryFolder folder;
+  const testing::Scratch folder;
   write_file(folder / "images", idx_pictures(2, 1, 3, std::string("\1\2\3\4\5\377", 6)));
   write_file(folder / "labels.gz", gzip(idx_labels(std::string("\0\1", 2))));
   const IdxDataset dataset(folder / "images", folder / "labels.gz", {"shoe", "bag"});
@@ -114,11 +114,11 @@ TEST(Idx, ReadsPlainAndCompressed) {
 }
 
 TEST(Idx, BadFilesAreNamed) {
-  const TemporaryFolder folder;
+  const testing::Scratch folder;
   const auto message = [&](const std::string& images, const std::string& labels) {
     write_file(folder / "images", images);
     write_file(folder / "labels", labels);
-    return error_of([&] { IdxDataset(folder / "images", folder / "labels", {"shoe"}); });
+    return testing::error_of([&] { IdxDataset(folder / "images", folder / "labels", {"shoe"}); });
   };
   const std::string images = idx_pictures(1, 1, 2, "ab"), labels = idx_labels(std::string(1, '\0'));
   expect_part(message(labels, images), "images: has the magic number 2049, expected 2051 (pictures)");
@@ -131,7 +131,7 @@ TEST(Idx, BadFilesAreNamed) {
   expect_part(message(images, idx_labels("\1")), "labels: has the label 1, for which there is no name");
   const std::string packed = gzip(images);
   expect_part(message(packed.substr(0, packed.size() - 10), labels), "images: ");
-  expect_part(error_of([&] { open_fashion_mnist(true, folder / "absent"); }), "install the Debian package");
+  expect_part(testing::error_of([&] { open_fashion_mnist(true, folder / "absent"); }), "install the Debian package");
 }
 
 }  // namespace tessera

@@ -54,7 +54,7 @@ std::string header(std::string block) {
 }  // namespace
 
 TEST(WebDataset, RandomAccess) {
-  const TemporaryFolder folder;
+  const testing::Scratch folder;
   write_file(folder / "s-00000.tar", make_tar(kMembers));
   write_file(folder / "s-00001.tar", make_tar({{"three.gif", "bytes"}}));
   const WebDataset dataset(expand_shards({(folder / "s-{00000..00001}.tar").string()}));
@@ -72,7 +72,7 @@ TEST(WebDataset, StreamingGivesTheSame) {
 }
 
 TEST(WebDataset, ATarCutAnywhereIsAnError) {
-  const TemporaryFolder folder;
+  const testing::Scratch folder;
   const std::string tar = make_tar(kMembers);
   size_t end = tar.size();
   while (tar[end - 1] == 0) --end;
@@ -83,9 +83,9 @@ TEST(WebDataset, ATarCutAnywhereIsAnError) {
       if (length >= end) continue;
       const std::string cut = tar.substr(0, length);
       write_file(folder / "cut.tar", cut);
-      const std::string message = error_of([&] { WebDataset({folder / "cut.tar"}); });
+      const std::string message = testing::error_of([&] { WebDataset({folder / "cut.tar"}); });
       EXPECT_NE(message.find("cut.tar: ends w"), std::string::npos) << length << ": " << message;
-      EXPECT_NE(error_of([&] { stream(cut); }).find("pipe: ends w"), std::string::npos) << length;
+      EXPECT_NE(testing::error_of([&] { stream(cut); }).find("pipe: ends w"), std::string::npos) << length;
     }
   EXPECT_EQ(stream(tar.substr(0, end)).size(), 2u);
 }
@@ -120,10 +120,10 @@ TEST(WebDataset, LongNamesOfGnuTarAndPax) {
 }
 
 TEST(WebDataset, BadShardsAreNamed) {
-  const TemporaryFolder folder;
+  const testing::Scratch folder;
   const auto message = [&](const std::string& tar) {
     write_file(folder / "bad.tar", tar);
-    return error_of([&] { WebDataset({folder / "bad.tar"}).get(0); });
+    return testing::error_of([&] { WebDataset({folder / "bad.tar"}).get(0); });
   };
   const auto has = [](const std::string& text, const std::string& part) {
     EXPECT_NE(text.find(part), std::string::npos) << text;
@@ -139,9 +139,9 @@ TEST(WebDataset, BadShardsAreNamed) {
   damaged[10] = '?';
   has(message(damaged), "bad.tar: is no tar: wrong checksum of a header at byte 0");
   has(message(std::string(4096, 'x')), "is no tar");
-  has(error_of([&] { expand_shards({(folder / "none-*.tar").string()}); }), "names no file");
-  has(error_of([&] { expand_shards({"a-{5..2}.tar"}); }), "is no rising range");
-  has(error_of([&] { expand_shards({"a-{5..x}.tar"}); }), "is no integer");
+  has(testing::error_of([&] { expand_shards({(folder / "none-*.tar").string()}); }), "names no file");
+  has(testing::error_of([&] { expand_shards({"a-{5..2}.tar"}); }), "is no rising range");
+  has(testing::error_of([&] { expand_shards({"a-{5..x}.tar"}); }), "is no integer");
 }
 
 TEST(WebDataset, RandomDamageNeverCrashes) {

@@ -1,11 +1,11 @@
 #include <gmock/gmock.h>
 
-#include "core/scratch.h"
 #include "encoders/classifier.h"
 #include "encoders/hybrid_vit.h"
 #include "encoders/vit.h"
 #include "encoders/vit_mae.h"
 #include "layers/promises.h"
+#include "support/scratch.h"
 
 namespace tessera {
 namespace {

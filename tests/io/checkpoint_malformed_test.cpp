@@ -11,6 +11,7 @@ namespace tessera {
 namespace {
 namespace fs = std::filesystem;
 using ::testing::AllOf;
+using testing::error_of;
 using ::testing::HasSubstr;
 
 using CheckpointsMalformed = CheckpointFolder;
@@ -139,7 +140,7 @@ TEST_F(CheckpointsMalformed, DtypesThatLibTorchLacksAreListedButNotRead) {
     const Checkpoint checkpoint = Checkpoint::open(
         write("a.safetensors", safetensors("{" + entry("w", dtype, "[1]", at) + "}", std::string(size, '\0'))));
     EXPECT_EQ(checkpoint.tensors().at("w").dtype_name, dtype);
-    EXPECT_THAT(message_of([&] { checkpoint.tensor("w"); }),
+    EXPECT_THAT(error_of([&] { checkpoint.tensor("w"); }),
                 AllOf(HasSubstr("'w' is " + dtype), HasSubstr("a.safetensors")));
   }
 }
@@ -147,8 +148,8 @@ TEST_F(CheckpointsMalformed, DtypesThatLibTorchLacksAreListedButNotRead) {
 TEST_F(CheckpointsMalformed, UnknownTensorsAndBoolsThatAreNoneAreErrors) {
   const Checkpoint checkpoint =
       Checkpoint::open(write("a.safetensors", safetensors("{" + entry("w", "BOOL", "[1]", "[0,1]") + "}", "\x02")));
-  EXPECT_THAT(message_of([&] { checkpoint.tensor("w"); }), HasSubstr("other values than 0 and 1"));
-  EXPECT_THAT(message_of([&] { checkpoint.tensor("v"); }), HasSubstr("no tensor 'v'"));
+  EXPECT_THAT(error_of([&] { checkpoint.tensor("w"); }), HasSubstr("other values than 0 and 1"));
+  EXPECT_THAT(error_of([&] { checkpoint.tensor("v"); }), HasSubstr("no tensor 'v'"));
 }
 
 /// A small file with everything in it that a file can have.

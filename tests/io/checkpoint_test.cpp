@@ -16,6 +16,7 @@ namespace tessera {
 namespace {
 namespace fs = std::filesystem;
 using ::testing::AllOf;
+using testing::error_of;
 using ::testing::HasSubstr;
 
 using NamedTensors = std::vector<std::pair<std::string, torch::Tensor>>;
@@ -180,7 +181,7 @@ TEST_F(Checkpoints, NaNAndInfinityAreFoundByName) {
       save_checkpoint(folder, {{"a", good}, {"ids", at::full({3}, -1)}});
       check_finite(Checkpoint::open(folder));
       save_checkpoint(folder, {{"a", good}, {"b.weight", spoiled}});
-      EXPECT_THAT(message_of([&] { check_finite(Checkpoint::open(folder)); }),
+      EXPECT_THAT(error_of([&] { check_finite(Checkpoint::open(folder)); }),
                   AllOf(HasSubstr("'b.weight'"), HasSubstr("model.safetensors")));
     }
   }
@@ -189,7 +190,7 @@ TEST_F(Checkpoints, NaNAndInfinityAreFoundByName) {
 TEST_F(Checkpoints, WhatCannotBeSavedIsAnErrorAndLeavesNothing) {
   const auto x = at::ones({2});
   const auto save = [&](const NamedTensors& tensors) {
-    return message_of([&] { save_checkpoint(folder / "a.safetensors", tensors); });
+    return error_of([&] { save_checkpoint(folder / "a.safetensors", tensors); });
   };
   EXPECT_THAT(save({{"w", x}, {"w", x}}), HasSubstr("'w' is given twice"));
   EXPECT_THAT(save({{"w", torch::Tensor()}}), HasSubstr("undefined"));
@@ -201,7 +202,7 @@ TEST_F(Checkpoints, WhatCannotBeSavedIsAnErrorAndLeavesNothing) {
 
 TEST_F(Checkpoints, FolderThatCannotBeWrittenIsAnError) {
   write("file", "x");
-  EXPECT_THAT(message_of([&] {
+  EXPECT_THAT(error_of([&] {
                 save_checkpoint(folder / "file/sub/a.safetensors", {{"x", at::ones({2})}});
               }),
               HasSubstr("a.safetensors"));
@@ -216,8 +217,8 @@ TEST_F(Checkpoints, FullDiskIsAnErrorAndLeavesTheOldFileAlone) {
   const auto handler = std::signal(SIGXFSZ, SIG_IGN);
   ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &small), 0);
   const NamedTensors large = {{"x", at::zeros({100})}, {"y", at::zeros({100'000})}};
-  const std::string whole = message_of([&] { save_checkpoint(folder, large); });
-  const std::string sharded = message_of([&] { save_checkpoint(folder, large, {}, 1000); });
+  const std::string whole = error_of([&] { save_checkpoint(folder, large); });
+  const std::string sharded = error_of([&] { save_checkpoint(folder, large, {}, 1000); });
   ::setrlimit(RLIMIT_FSIZE, &old);
   std::signal(SIGXFSZ, handler);
   EXPECT_THAT(whole, HasSubstr("cannot be written"));

@@ -10,6 +10,7 @@
 #include "io/gif.h"
 #include "io/image.h"
 #include "io/transform.h"
+#include "support/scratch.h"
 
 #ifdef __SANITIZE_ADDRESS__
 // Debian 12's libxml2, under librsvg, loses the text of the entities that a drawing declares.
@@ -229,13 +230,13 @@ TEST(ImageSvg, TakesItsSizeFromTheViewBox) {
 }
 
 TEST(ImageSvg, LoadsNoOtherFile) {
-  const std::filesystem::path red = std::filesystem::temp_directory_path() / "tessera_svg_red.png";
+  const testing::Scratch scratch;
+  const std::filesystem::path red = scratch / "red.png";
   Image square(10, 10, 3);
   for (size_t i = 0; i < square.pixels.size(); i += 3) square.pixels[i] = 255;
   write_png(square, red);
   const Image image = decode(kSvg + "<image xlink:href='file://" + red.string() + "' width='10' height='10'/></svg>");
   EXPECT_EQ(image.at(5, 5, 3), 0);
-  std::filesystem::remove(red);
 }
 
 TEST(ImageSvg, EntityBombsAreRefused) {
@@ -256,10 +257,10 @@ TEST(ImageSvg, AnAbsurdSizeIsRefused) {
 
 TEST(Image, TheTypeComesFromTheContentNotTheName) {
   const Image image = sample_picture(6, 7, 3);
-  const std::filesystem::path path = std::filesystem::temp_directory_path() / "tessera_mislabelled.jpg";
+  const testing::Scratch scratch;
+  const std::filesystem::path path = scratch / "mislabelled.jpg";
   write_png(image, path);
   EXPECT_EQ(read_image(path), image);
-  std::filesystem::remove(path);
 }
 
 TEST(Image, ErrorsNameTheFileTheProblemAndTheRemedy) {

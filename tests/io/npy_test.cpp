@@ -8,6 +8,7 @@
 namespace tessera {
 namespace {
 using ::testing::AllOf;
+using testing::error_of;
 using ::testing::HasSubstr;
 
 using Npy = CheckpointFolder;
@@ -48,7 +49,7 @@ TEST_F(Npy, TruncationAtEveryByteIsAnError) {
 
 TEST_F(Npy, WhatIsNotReadIsAnErrorThatSaysWhy) {
   const auto error = [&](const std::string& header, const std::string& data = "") {
-    return message_of([&] { load_npy(write("x.npy", npy(header, data))); });
+    return error_of([&] { load_npy(write("x.npy", npy(header, data))); });
   };
   EXPECT_THAT(error("{'descr': '<f8', 'fortran_order': False, 'shape': (), }"),
               AllOf(HasSubstr("<f8"), HasSubstr("x.npy")));
@@ -61,8 +62,8 @@ TEST_F(Npy, WhatIsNotReadIsAnErrorThatSaysWhy) {
                              "{'descr': '<f4', 'fortran_order': False, 'shape': (99999999999999999999,)}"}) {
     EXPECT_THAT(error(header), HasSubstr("not understood")) << header;
   }
-  EXPECT_THAT(message_of([&] { load_npy(write("x.npy", "PK\x03\x04")); }), HasSubstr("not a NumPy array"));
-  EXPECT_THAT(message_of([&] { save_npy(folder / "y.npy", at::ones({2}, torch::kFloat64)); }), HasSubstr("float32"));
+  EXPECT_THAT(error_of([&] { load_npy(write("x.npy", "PK\x03\x04")); }), HasSubstr("not a NumPy array"));
+  EXPECT_THAT(error_of([&] { save_npy(folder / "y.npy", at::ones({2}, torch::kFloat64)); }), HasSubstr("float32"));
 }
 
 }  // namespace

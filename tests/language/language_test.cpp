@@ -1,9 +1,9 @@
 #include <gmock/gmock.h>
 
-#include "core/scratch.h"
 #include "language/bert.h"
 #include "language/text_transformer.h"
 #include "layers/promises.h"
+#include "support/scratch.h"
 
 namespace tessera {
 namespace {

@@ -2,8 +2,8 @@
 
 #include <gmock/gmock.h>
 
-#include "core/scratch.h"
 #include "layers/promises.h"
+#include "support/scratch.h"
 
 namespace tessera {
 namespace {

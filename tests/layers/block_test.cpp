@@ -2,11 +2,11 @@
 
 #include <gmock/gmock.h>
 
-#include "core/scratch.h"
 #include "layers/attention.h"
 #include "layers/batch_norm.h"
 #include "layers/feed_forward.h"
 #include "layers/promises.h"
+#include "support/scratch.h"
 
 namespace tessera {
 namespace {

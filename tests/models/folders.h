@@ -5,8 +5,8 @@
 #include <map>
 
 #include "core/files.h"
-#include "core/scratch.h"
 #include "models/model.h"
+#include "support/scratch.h"
 
 namespace tessera::testing {
 

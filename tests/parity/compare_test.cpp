@@ -1,13 +1,13 @@
 #include "parity/compare.h"
 
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <cmath>
 #include <filesystem>
 
 #include "core/error.h"
 #include "core/files.h"
+#include "support/scratch.h"
 
 namespace tessera::parity {
 namespace {
@@ -19,13 +19,10 @@ const fs::path kGoldens = fs::path(TESSERA_SOURCE_DIR) / "tests/goldens";
 /// A copy of a golden that a test may spoil.
 class SpoiledGolden {
  public:
-  explicit SpoiledGolden(const std::string& name)
-      : folder_(fs::temp_directory_path() / ("tessera-parity-" + std::to_string(::getpid()))) {
-    fs::remove_all(folder_);
+  explicit SpoiledGolden(const std::string& name) {
     fs::copy(kGoldens / name, folder_, fs::copy_options::recursive);
     for (const auto& entry : fs::directory_iterator(folder_)) fs::permissions(entry, fs::perms::owner_all);
   }
-  ~SpoiledGolden() { fs::remove_all(folder_); }
   const fs::path& folder() const { return folder_; }
 
   /// Adds `change` to the first value of one tensor of a file.
@@ -41,7 +38,8 @@ class SpoiledGolden {
   }
 
  private:
-  fs::path folder_;
+  testing::Scratch scratch_;
+  fs::path folder_ = scratch_ / "golden";
 };
 
 Comparison close(const Tensor& got, const Tensor& want) { return compare("x", got, want, 1e-3, 1e-4); }

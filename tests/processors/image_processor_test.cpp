@@ -8,6 +8,7 @@
 
 #include "core/error.h"
 #include "golden_file.h"
+#include "support/scratch.h"
 
 namespace tessera {
 namespace {
@@ -92,8 +93,8 @@ TEST(ImageProcessor, AThreadOfAPictureIsRefusedBeforeItIsBlownUp) {
 }
 
 TEST(ImageProcessor, LoadsFromTheFileOrItsFolder) {
-  const std::filesystem::path folder = std::filesystem::temp_directory_path() / "tessera_processor_test";
-  std::filesystem::create_directory(folder);
+  const testing::Scratch scratch;
+  const std::filesystem::path& folder = scratch.path();
   EXPECT_THROW(ImageProcessor::load(folder), Error);
   std::ofstream(folder / "config.json") << R"({"architecture": "vit", "pretrained_cfg": {"input_size": [3, 32, 32]}})";
   EXPECT_EQ(ImageProcessor::load(folder).options().kind, "timm");
@@ -101,7 +102,6 @@ TEST(ImageProcessor, LoadsFromTheFileOrItsFolder) {
   EXPECT_EQ(ImageProcessor::load(folder).options().kind, "ViT");
   std::ofstream(folder / "preprocessor_config.json") << "{";
   EXPECT_THROW(ImageProcessor::load(folder), Error);
-  std::filesystem::remove_all(folder);
 }
 
 // The slow processors of the same models resample with PIL's precision; the recorded pixels cannot tell them apart.

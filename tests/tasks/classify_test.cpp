@@ -4,9 +4,9 @@
 
 #include <cmath>
 
-#include "core/scratch.h"
 #include "encoders/classifier.h"
 #include "layers/promises.h"
+#include "support/scratch.h"
 #include "tasks/tiny_models.h"
 
 namespace tessera {

@@ -3,10 +3,10 @@
 #include <gmock/gmock.h>
 
 #include "core/files.h"
-#include "core/scratch.h"
 #include "encoders/classifier.h"
 #include "encoders/vit.h"
 #include "layers/promises.h"
+#include "support/scratch.h"
 #include "tasks/tiny_models.h"
 
 namespace tessera {

@@ -5,8 +5,8 @@
 #include <cmath>
 
 #include "core/files.h"
-#include "core/scratch.h"
 #include "data/archive.h"
+#include "support/scratch.h"
 #include "tasks/tiny_models.h"
 
 namespace tessera {

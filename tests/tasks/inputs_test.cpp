@@ -6,8 +6,8 @@
 #include <sstream>
 
 #include "core/files.h"
-#include "core/scratch.h"
 #include "support/ordinary_user.h"
+#include "support/scratch.h"
 #include "tasks/tiny_models.h"
 
 namespace tessera {

@@ -1,20 +1,19 @@
 #include "tasks/labels.h"
 
 #include <gmock/gmock.h>
-#include <unistd.h>
 
-#include "core/error.h"
 #include "core/files.h"
+#include "support/scratch.h"
 
 namespace tessera {
 namespace {
 
-using testing::ElementsAre;
+using ::testing::ElementsAre;
 
 std::vector<std::string> load(const std::string& text) {
-  const std::string file = testing::TempDir() + "labels-" + std::to_string(::getpid()) + ".txt";
-  write_file(file, text);
-  return load_labels(file);
+  const testing::Scratch scratch;
+  write_file(scratch / "labels.txt", text);
+  return load_labels(scratch / "labels.txt");
 }
 
 TEST(Labels, EveryFormGivesTheSame) {

@@ -10,9 +10,9 @@
 #include <fstream>
 
 #include "core/files.h"
-#include "core/scratch.h"
 #include "layers/promises.h"
 #include "support/ordinary_user.h"
+#include "support/scratch.h"
 #include "tasks/tiny_models.h"
 
 namespace tessera {

@@ -6,6 +6,7 @@
 #include "core/error.h"
 #include "examples.h"
 #include "goldens.h"
+#include "support/scratch.h"
 #include "text/tokenizer.h"
 
 namespace tessera {
@@ -143,7 +144,8 @@ TEST(TokenizerBadInput, DamagedSentencePieceModelIsAModelOrAnError) {
 
 TEST(TokenizerBadInput, MissingFilesAreNamed) {
   EXPECT_THROW(load_tokenizer("/nowhere/at/all"), Error);
-  const auto folder = testing::scratch_folder("empty");
+  const testing::Scratch scratch;
+  const std::filesystem::path& folder = scratch.path();
   EXPECT_THROW(load_tokenizer(folder), Error);
 }
 

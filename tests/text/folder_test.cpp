@@ -3,6 +3,7 @@
 #include "core/error.h"
 #include "examples.h"
 #include "goldens.h"
+#include "support/scratch.h"
 #include "text/tokenizer.h"
 
 namespace tessera {
@@ -32,7 +33,8 @@ TEST(TokenizerFolders, OlderByteLevelLayoutGivesTheSameIds) {
   for (const char* name : {"gpt2", "roberta", "clip"}) {
     const fs::path golden = testing::tokenizer_golden(name);
     if (golden.empty()) GTEST_SKIP() << "no recorded tokenizers beside the sources";
-    const fs::path folder = testing::scratch_folder(name);
+    const testing::Scratch scratch;
+    const fs::path& folder = scratch.path();
     write_byte_level_folder(golden, folder);
     const Tokenizer tokenizer = load_tokenizer(folder);
     for (const auto& want : testing::read_cases(golden, "single")) {
@@ -46,7 +48,8 @@ TEST(TokenizerFolders, OlderBertLayoutGivesTheSameIds) {
   for (const std::string name : {"bert-cased", "bert-uncased"}) {
     const fs::path golden = testing::tokenizer_golden(name);
     if (golden.empty()) GTEST_SKIP() << "no recorded tokenizers beside the sources";
-    const fs::path folder = testing::scratch_folder(name);
+    const testing::Scratch scratch;
+    const fs::path& folder = scratch.path();
     const Json document = Json::parse(testing::read_bytes(golden / "tokenizer.json"));
     Strings tokens(document["model"]["vocab"].size());
     for (const auto& [token, id] : document["model"]["vocab"].items()) tokens[id.get<size_t>()] = token;
@@ -68,7 +71,8 @@ TEST(TokenizerFolders, OlderBertLayoutGivesTheSameIds) {
 TEST(TokenizerFolders, ConfigurationOfASentencePieceFolderIsHonoured) {
   const fs::path golden = testing::tokenizer_golden("llama");
   if (golden.empty()) GTEST_SKIP() << "no recorded tokenizers beside the sources";
-  const fs::path folder = testing::scratch_folder("llama_folder");
+  const testing::Scratch scratch;
+  const fs::path& folder = scratch.path();
   write(folder / "tokenizer.model", testing::read_bytes(golden / "tokenizer.model"));
   write(folder / "tokenizer_config.json", R"({"tokenizer_class": "LlamaTokenizer", "bos_token": "<s>"})");
   write(folder / "added_tokens.json", R"({"<image>": 4000})");
@@ -90,7 +94,8 @@ TEST(TokenizerFolders, ConfigurationOfASentencePieceFolderIsHonoured) {
 }
 
 TEST(TokenizerFolders, RolesOfSpecialTokensComeFromTheConfiguration) {
-  const fs::path folder = testing::scratch_folder("roles");
+  const testing::Scratch scratch;
+  const fs::path& folder = scratch.path();
   write(folder / "tokenizer.json", testing::byte_level_json().dump());
   write(folder / "tokenizer_config.json", R"({"eos_token": {"content": "<|end|>"}})");
   write(folder / "special_tokens_map.json", R"({"pad_token": "!", "eos_token": "?"})");

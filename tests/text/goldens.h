@@ -41,12 +41,4 @@ inline nlohmann::json read_cases(const std::filesystem::path& folder, const std:
   return nlohmann::json::parse(read_bytes(folder / "cases.json")).value(kind, nlohmann::json());
 }
 
-/// A folder of its own for a test, emptied before it is used.
-inline std::filesystem::path scratch_folder(const std::string& name) {
-  const std::filesystem::path folder = std::filesystem::temp_directory_path() / ("tessera_text_" + name);
-  std::filesystem::remove_all(folder);
-  std::filesystem::create_directories(folder);
-  return folder;
-}
-
 }  // namespace tessera::testing

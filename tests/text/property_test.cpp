@@ -7,6 +7,7 @@
 #include "core/error.h"
 #include "examples.h"
 #include "goldens.h"
+#include "support/scratch.h"
 #include "text/tokenizer.h"
 #include "text/utf8.h"
 
@@ -159,7 +160,8 @@ TEST(TokenizerProperties, ALongWordTakesNoQuadraticTime) {
 
 TEST(TokenizerProperties, SavedFilesAreTheLoadedBytes) {
   const std::string bytes = testing::byte_level_json().dump(3);
-  const auto folder = testing::scratch_folder("save");
+  const testing::Scratch scratch;
+  const std::filesystem::path& folder = scratch.path();
   parse_tokenizer_json(bytes).save(folder / "new");
   EXPECT_EQ(testing::read_bytes(folder / "new" / "tokenizer.json"), bytes);
   EXPECT_EQ(load_tokenizer(folder / "new").encode("the cat").ids, parse_tokenizer_json(bytes).encode("the cat").ids);

@@ -4,6 +4,7 @@
 
 #include "core/error.h"
 #include "goldens.h"
+#include "support/scratch.h"
 #include "text/sentencepiece_library.h"
 #include "text/tokenizer.h"
 
@@ -48,7 +49,8 @@ TEST(TrainSentencePiece, TrainedModelReadsItsCorpus) {
   options.byte_fallback = true;
   options.pad = 3;
   options.user_symbols = {"<image>"};
-  const auto folder = testing::scratch_folder("train");
+  const testing::Scratch scratch;
+  const std::filesystem::path& folder = scratch.path();
   {
     std::ofstream file(folder / "corpus.txt");
     for (const std::string& sentence : corpus()) file << sentence << "\n";

@@ -10,6 +10,7 @@
 #include "core/progress.h"
 #include "data/archive.h"
 #include "models/model.h"
+#include "support/scratch.h"
 
 namespace tessera {
 namespace {
@@ -17,17 +18,14 @@ namespace {
 namespace fs = std::filesystem;
 
 /// Two colours times two shapes, each in several sizes, as a shard with a tokenizer beside it.
-class TrainerTest : public testing::Test {
+class TrainerTest : public ::testing::Test {
  protected:
   void SetUp() override {
     Progress::quiet = true;
-    folder_ = fs::temp_directory_path() / ("tessera_train_" + std::to_string(::getpid()));
-    fs::remove_all(folder_);
     write_shard("train", 4, 9);
     write_shard("test", 5, 8);
     write_file(folder_ / "words" / "vocab.txt", "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nred\nblue\nsquare\nbar\n");
   }
-  void TearDown() override { fs::remove_all(folder_); }
 
   static Image draw(bool red, bool square, int64_t radius) {
     Image image(24, 24, 4);
@@ -113,7 +111,8 @@ class TrainerTest : public testing::Test {
     return lines;
   }
 
-  fs::path folder_;
+  testing::Scratch scratch_;
+  fs::path folder_ = scratch_.path();
 };
 
 TEST_F(TrainerTest, LearnsColoursAndShapes) {
@@ -130,7 +129,7 @@ TEST_F(TrainerTest, LearnsColoursAndShapes) {
   EXPECT_TRUE(result.finished);
   EXPECT_GT(result.scores.at("en").top1, 0.9);
   EXPECT_TRUE(fs::exists(folder_ / "run" / "best.safetensors"));
-  EXPECT_THAT(read_file(folder_ / "run" / "report.html"), testing::HasSubstr("<polyline"));
+  EXPECT_THAT(read_file(folder_ / "run" / "report.html"), ::testing::HasSubstr("<polyline"));
 
   trainer.save_model_folder(folder_ / "model");
   const Model model = load_model(folder_ / "model");
@@ -181,7 +180,7 @@ TEST_F(TrainerTest, AFolderOfAnotherRecipeIsRefused) {
     run(json, "run");
     FAIL();
   } catch (const Error& error) {
-    EXPECT_THAT(error.what(), testing::HasSubstr("optimizer.learning_rate"));
+    EXPECT_THAT(error.what(), ::testing::HasSubstr("optimizer.learning_rate"));
   }
 }
 
@@ -193,7 +192,7 @@ TEST_F(TrainerTest, AnInfiniteLossNamesTheStep) {
     run(json, "run");
     FAIL();
   } catch (const Error& error) {
-    EXPECT_THAT(error.what(), testing::HasSubstr("step "));
+    EXPECT_THAT(error.what(), ::testing::HasSubstr("step "));
   }
 }
 
@@ -209,7 +208,7 @@ TEST_F(TrainerTest, AGradientThatIsNotFiniteNamesTheTensor) {
     FAIL();
   } catch (const Error& error) {
     EXPECT_THAT(error.what(),
-                testing::AllOf(testing::HasSubstr("step 0"), testing::HasSubstr("image_projection.weight")));
+                ::testing::AllOf(::testing::HasSubstr("step 0"), ::testing::HasSubstr("image_projection.weight")));
   }
 }
 
