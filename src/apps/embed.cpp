@@ -2,9 +2,8 @@
 
 #include <charconv>
 #include <cstdio>
-#include <iostream>
 
-#include "apps/verbs.h"
+#include "apps/picture_arguments.h"
 #include "core/files.h"
 #include "io/npy.h"
 
@@ -14,10 +13,10 @@ namespace {
 namespace fs = std::filesystem;
 
 struct EmbedArguments {
-  std::vector<std::string> images, texts;
-  std::string out, model;
-  int64_t batch = 32;
-  bool raw = false, skip_bad = false, stdin_list = false, truncate = false;
+  PictureArguments pictures;
+  std::vector<std::string> texts;
+  std::string out;
+  bool raw = false;
 };
 
 /// With as many digits as give every float back.
@@ -65,30 +64,23 @@ class Sink {
 
 int embed(const EmbedArguments& arguments) {
   std::vector<PictureInput> inputs;
-  const bool pictures = !arguments.images.empty() || arguments.stdin_list;
-  if (pictures) inputs = expand_inputs(arguments.images, arguments.stdin_list ? &std::cin : nullptr);
+  const bool pictures = !arguments.pictures.images.empty() || arguments.pictures.stdin_list;
+  if (pictures) inputs = arguments.pictures.inputs();
   if (!pictures && arguments.texts.empty()) throw Error("nothing to embed", "arguments", "give pictures or --text");
   Sink sink(arguments.out);
-  const Model model = open_model(arguments.model);
+  const Model model = open_model(arguments.pictures.model);
   const auto finished = [&](const Tensor& features) { return arguments.raw ? features : unit(features); };
   int status = 0;
-  FeedOptions feed{.batch = arguments.batch};
-  if (arguments.skip_bad) {
-    feed.bad = [&status](size_t, const Error& error) {
-      std::fprintf(stderr, "tessera: %s\n", error.what());
-      status = 2;
-    };
-  }
   if (pictures) {
     const ImageEmbedder embedder(model);
-    feed_pictures(embedder.processor(), inputs, feed, [&](const PictureBatch& batch) {
+    feed_pictures(embedder.processor(), inputs, arguments.pictures.feed(status), [&](const PictureBatch& batch) {
       const Tensor vectors = finished(embedder.embed(batch.pixels));
       for (size_t i = 0; i < batch.indices.size(); ++i)
         sink.add(inputs[batch.indices[i]].name, vectors[static_cast<int64_t>(i)]);
     });
   }
   if (!arguments.texts.empty()) {
-    const TextEmbedOptions options{.batch = arguments.batch, .truncate = arguments.truncate};
+    const TextEmbedOptions options{.batch = arguments.pictures.batch, .truncate = arguments.pictures.truncate};
     const Tensor vectors = finished(TextEmbedder(model).embed(arguments.texts, options));
     for (size_t i = 0; i < arguments.texts.size(); ++i) sink.add(arguments.texts[i], vectors[static_cast<int64_t>(i)]);
   }
@@ -98,18 +90,11 @@ int embed(const EmbedArguments& arguments) {
 
 std::function<int()> declare(CLI::App& command) {
   auto arguments = std::make_shared<EmbedArguments>();
-  command.add_option("images", arguments->images, "Pictures: files, folders, patterns, or - for standard input");
   command.add_option("--text", arguments->texts, "A text; may be repeated")->allow_extra_args(false);
   command.add_option("--out", arguments->out,
                      "FILE.npy (names go to FILE.txt) or FILE.jsonl (default: JSONL, printed)");
-  command.add_option("--model", arguments->model, "Model folder (default: the one that Tessera ships)");
-  command.add_option("--batch", arguments->batch, "Pictures at a time")
-      ->check(CLI::PositiveNumber)
-      ->capture_default_str();
   command.add_flag("--raw", arguments->raw, "As the model gives them, not of length one");
-  command.add_flag("--skip-bad", arguments->skip_bad, "Report bad pictures and go on; the exit status is 2 then");
-  command.add_flag("--stdin-list", arguments->stdin_list, "Read paths from standard input, one a line");
-  command.add_flag("--truncate", arguments->truncate, "Cut texts that are too long for the model");
+  arguments->pictures.declare(command, {.truncate = "texts"});
   command.footer("Example: tessera embed pictures --text \"a cat\" --out vectors.npy");
   return [arguments] { return embed(*arguments); };
 }

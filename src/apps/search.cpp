@@ -2,7 +2,7 @@
 
 #include <cstdio>
 
-#include "apps/verbs.h"
+#include "apps/picture_arguments.h"
 #include "data/image_folder.h"
 #include "tasks/classify.h"
 
@@ -12,22 +12,17 @@ namespace {
 namespace fs = std::filesystem;
 
 struct SearchArguments {
+  PictureArguments pictures;
   std::vector<std::string> queries;
-  std::string index, out, in, model;
-  int64_t top = 10, batch = 32;
-  bool json = false, skip_bad = false, rebuild = false, truncate = false;
+  std::string index, out, in;
+  int64_t top = 10;
+  bool json = false, rebuild = false;
 };
 
 /// @return the exit status
 int build(const SearchArguments& arguments, const fs::path& file, const Model& model) {
   int status = 0;
-  IndexOptions options{.feed = {.batch = arguments.batch}, .rebuild = arguments.rebuild};
-  if (arguments.skip_bad) {
-    options.feed.bad = [&status](size_t, const Error& error) {
-      std::fprintf(stderr, "tessera: %s\n", error.what());
-      status = 2;
-    };
-  }
+  const IndexOptions options{.feed = arguments.pictures.feed(status), .rebuild = arguments.rebuild};
   const IndexChanges changes = update_index(arguments.index, file, model, options);
   try {
     remember_index(file);
@@ -43,7 +38,8 @@ int build(const SearchArguments& arguments, const fs::path& file, const Model& m
 
 /// A file, standard input, or what looks like a file's name: a mistyped name must not become a text.
 bool is_picture(const std::string& query) {
-  return query == "-" || fs::is_regular_file(query) ||
+  std::error_code ignored;  // a text may be too long for a name
+  return query == "-" || fs::is_regular_file(query, ignored) ||
          (has_picture_extension(query) && query.find(' ') == std::string::npos);
 }
 
@@ -70,8 +66,9 @@ void print(const std::string& query, const std::vector<Found>& results, bool jso
 
 /// The model that was named, else the one that the index was built with where it still lies there.
 Model model_for(const SearchArguments& arguments, const PictureIndex& index) {
-  const bool recorded = arguments.model.empty() && fs::exists(index.model);
-  Model model = open_model(recorded ? index.model : fs::path(arguments.model));
+  std::error_code ignored;
+  const bool recorded = arguments.pictures.model.empty() && fs::exists(index.model, ignored);
+  Model model = open_model(recorded ? index.model : fs::path(arguments.pictures.model));
   if (model_fingerprint(model) != index.fingerprint)
     throw Error("was built with another model than " + model.folder.string(), index.file.string(),
                 "give its model with --model, or build the index again with --rebuild");
@@ -89,7 +86,7 @@ int search(const SearchArguments& arguments) {
     if (!fs::is_directory(arguments.index))
       throw Error("is no folder", arguments.index, "give the folder that holds the pictures");
     file = index_file(arguments.out.empty() ? arguments.index : arguments.out);
-    status = build(arguments, file, open_model(arguments.model));
+    status = build(arguments, file, open_model(arguments.pictures.model));
   } else {
     file = arguments.in.empty() ? usual_index() : index_file(arguments.in);
   }
@@ -97,7 +94,7 @@ int search(const SearchArguments& arguments) {
   const PictureIndex index = PictureIndex::load(file);
   const Model model = model_for(arguments, index);
   for (const std::string& query : arguments.queries)
-    print(query, search_index(index, encode(query, model, arguments.truncate), arguments.top), arguments.json);
+    print(query, search_index(index, encode(query, model, arguments.pictures.truncate), arguments.top), arguments.json);
   finish_output();
   return status;
 }
@@ -113,14 +110,9 @@ std::function<int()> declare(CLI::App& command) {
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
   command.add_flag("--json", arguments->json, "One JSON object a line");
-  command.add_option("--model", arguments->model,
-                     "Model folder (default: the index's, else the one that Tessera ships)");
-  command.add_option("--batch", arguments->batch, "Pictures at a time")
-      ->check(CLI::PositiveNumber)
-      ->capture_default_str();
   command.add_flag("--rebuild", arguments->rebuild, "Encode everything again, also with another model");
-  command.add_flag("--skip-bad", arguments->skip_bad, "Report bad pictures and go on; the exit status is 2 then");
-  command.add_flag("--truncate", arguments->truncate, "Cut queries that are too long for the model");
+  arguments->pictures.declare(
+      command, {.truncate = "queries", .model = "the index's, else the one that Tessera ships", .images = false});
   command.footer("Example: tessera search --index pictures && tessera search \"a red flower\" --top 3");
   return [arguments] { return search(*arguments); };
 }
