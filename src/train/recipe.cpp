@@ -63,6 +63,11 @@ Recipe read_recipe(const Json& json, const std::string& where) {
   check_positive(recipe.accumulate, prefix + "accumulate");
   check_positive(recipe.checkpoint_every, prefix + "checkpoint_every");
   check_positive(recipe.workers, prefix + "workers");
+  if (recipe.names.steps < 0) throw Error("must not be negative", prefix + "names.steps");
+  check_positive(recipe.names.candidates, prefix + "names.candidates");
+  if (recipe.names.steps > 0 && recipe.objective.image_proxies <= 0)
+    throw Error("needs the vectors that pictures are trained with", prefix + "names.steps",
+                "set objective.image_proxies above 0");
   if (recipe.steps < 0 || recipe.epochs < 0) throw Error("must not be negative", prefix + "steps");
   if ((recipe.steps == 0) == (recipe.epochs == 0)) throw Error("give either steps or epochs", prefix + "steps");
   if (recipe.ema < 0 || recipe.ema >= 1) throw Error("must lie in [0, 1)", prefix + "ema");

@@ -49,6 +49,16 @@ struct EvaluationOptions {
 };
 TESSERA_OPTIONS(EvaluationOptions, every, shards, names, languages, limit, seen_only)
 
+/// What follows the steps with pictures: the text tower alone goes on, until names lie where their pictures do. It
+/// costs a fraction of a step with pictures, and small text towers need far more steps than the pictures do.
+struct NameOptions {
+  int64_t steps = 0;               ///< optimizer steps; 0: none
+  int64_t candidates = 256;        ///< names per step and language
+  int64_t languages_per_step = 2;  ///< different languages in one step
+  double learning_rate = 1e-3;     ///< the highest; the schedule begins anew, the optimizer's `rates` apply
+};
+TESSERA_OPTIONS(NameOptions, steps, candidates, languages_per_step, learning_rate)
+
 /// All that decides a run. The same recipe, data and number of threads give the same weights.
 struct Recipe {
   Json model;  ///< a dual encoder; text.vocabulary is filled in from the tokenizer where it is absent
@@ -61,6 +71,7 @@ struct Recipe {
   ObjectiveOptions objective;
   OptimizerOptions optimizer;
   ScheduleOptions schedule;
+  NameOptions names;
   EvaluationOptions evaluation;
   int64_t steps = 0;                   ///< optimizer steps; 0: from epochs
   double epochs = 0;                   ///< passes over as many pictures as the data has
@@ -75,7 +86,7 @@ struct Recipe {
   int64_t checkpoint_every = 500;  ///< steps
 };
 TESSERA_OPTIONS(Recipe, model, tokenizer, data, captions, augment, augment_start, augment_ramp, objective, optimizer,
-                schedule, evaluation, steps, epochs, batch, accumulate, precision, ema, seed, threads, replicas,
+                schedule, names, evaluation, steps, epochs, batch, accumulate, precision, ema, seed, threads, replicas,
                 workers, checkpoint_every)
 
 /// Reads and checks a recipe. @throws Error naming the key

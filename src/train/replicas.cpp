@@ -58,14 +58,19 @@ Replicas::Features Replicas::forward(const Tensor& pixels, const TextBatch& text
   run([&](size_t index) {
     const Autocast autocast(dtype_);
     Part& part = parts_[index];
-    const auto [first, last] = share(pixels.size(0), index, parts_.size());
-    part.images = part.model->encode_image(pixels.slice(0, first, last)).to(torch::kFloat32);
+    if (pixels.defined()) {
+      const auto [first, last] = share(pixels.size(0), index, parts_.size());
+      part.images = part.model->encode_image(pixels.slice(0, first, last)).to(torch::kFloat32);
+    }
     const auto [begin, end] = share(texts.ids.size(0), index, parts_.size());
     part.texts = part.model->encode_text(rows_of(texts, begin, end)).to(torch::kFloat32);
   });
   std::vector<Tensor> images, written;
-  for (const auto& part : parts_) images.push_back(part.images.detach()), written.push_back(part.texts.detach());
-  return {torch::cat(images).requires_grad_(), torch::cat(written).requires_grad_()};
+  for (const auto& part : parts_) {
+    if (pixels.defined()) images.push_back(part.images.detach());
+    written.push_back(part.texts.detach());
+  }
+  return {pixels.defined() ? torch::cat(images).requires_grad_() : Tensor(), torch::cat(written).requires_grad_()};
 }
 
 void Replicas::backward(const Features& features) {
@@ -73,7 +78,7 @@ void Replicas::backward(const Features& features) {
     Part& part = parts_[index];
     std::vector<Tensor> outputs, gradients;
     auto add = [&](const Tensor& output, const Tensor& leaf) {
-      if (!leaf.grad().defined()) return;
+      if (!leaf.defined() || !leaf.grad().defined()) return;
       const auto [begin, end] = share(leaf.size(0), index, parts_.size());
       outputs.push_back(output);
       gradients.push_back(leaf.grad().slice(0, begin, end));

@@ -26,6 +26,7 @@ class Replicas {
   struct Features {
     Tensor images, texts;  ///< B x D and N x D, float32, leaves that need a gradient
   };
+  /// @param pixels  undefined: texts alone
   Features forward(const Tensor& pixels, const TextBatch& texts);
   /// Takes the gradients of the last forward()'s leaves to the master's parameters, where they add up.
   void backward(const Features& features);

@@ -22,13 +22,21 @@ namespace {
 namespace fs = std::filesystem;
 using Clock = std::chrono::steady_clock;
 
-constexpr int64_t kLogEvery = 20;                          // steps per line of the metrics
-enum Purpose : uint64_t { kWeights = 11, kDropout = 12 };  // see loader.cpp for the others
+constexpr int64_t kLogEvery = 20;                                       // steps per line of the metrics
+enum Purpose : uint64_t { kWeights = 11, kDropout = 12, kNames = 13 };  // see loader.cpp for the others
 
 void seed_torch(const Recipe& recipe, Purpose purpose, int64_t number = 0) {
   auto generator = at::detail::getDefaultCPUGenerator();
   const std::lock_guard lock(generator.mutex());
   generator.set_current_seed(mix_seed(static_cast<uint64_t>(recipe.seed), purpose, static_cast<uint64_t>(number)));
+}
+
+double checked(const Tensor& loss, int64_t number) {
+  const double value = loss.item<double>();
+  if (!std::isfinite(value))
+    throw Error("the loss is " + std::to_string(value), "step " + std::to_string(number),
+                "lower the learning rate; the last state is kept");
+  return value;
 }
 
 }  // namespace
@@ -70,6 +78,11 @@ void Trainer::read_data() {
   padding_id_ = tokenizer_->special_ids().pad.value_or(0);
   const Tokenize tokenize = tokenize_with(*tokenizer_);
   captions_ = std::make_unique<Captions>(pictures_.concepts, recipe_.captions, tokenize, padding_id_);
+  CaptionOptions names = recipe_.captions;
+  names.candidates = recipe_.names.candidates;
+  names.languages_per_step = recipe_.names.languages_per_step;
+  names.keyword = 0;
+  if (recipe_.names.steps > 0) names_ = std::make_unique<Captions>(pictures_.concepts, names, tokenize, padding_id_);
   maker_ = std::make_unique<BatchMaker>(recipe_, pictures_, sources_, *captions_);
   if (recipe_.evaluation.every > 0 && !recipe_.evaluation.shards.empty())
     evaluator_ = std::make_unique<Evaluator>(recipe_, tokenize, padding_id_);
@@ -153,21 +166,40 @@ Tensor Trainer::loss_of(const Batch& batch, const Replicas::Features& features) 
 
 double Trainer::step(int64_t number, Prefetcher<Batch>& batches) {
   seed_torch(recipe_, kDropout, number);
+  if (number >= recipe_.steps) return name_step(number);
   double sum = 0;
   const auto parts = static_cast<double>(recipe_.accumulate);
   for (int64_t i = 0; i < recipe_.accumulate; ++i) {
     const Batch batch = batches.next();
     const Replicas::Features features = replicas_->forward(batch.pixels, batch.candidates.texts);
     const Tensor loss = loss_of(batch, features) / parts;
-    const double value = loss.item<double>();
-    if (!std::isfinite(value))
-      throw Error("the loss is " + std::to_string(value), "step " + std::to_string(number),
-                  "lower optimizer.learning_rate; the last state is kept");
-    sum += value;
+    sum += checked(loss, number);
     torch::autograd::backward({loss}, {});
     replicas_->backward(features);
   }
   return sum;
+}
+
+double Trainer::name_step(int64_t number) {
+  const uint64_t seed = mix_seed(static_cast<uint64_t>(recipe_.seed), kNames);
+  Random random(mix_seed(seed, static_cast<uint64_t>(number)));
+  const Candidates names = names_->draw({}, random);
+  const Replicas::Features features = replicas_->forward({}, names.texts);
+  const Tensor proxies = unit(proxies_).detach(), texts = unit(features.texts);
+  const Tensor wanted = proxy_of_.index_select(0, names.concepts);
+  const Tensor loss = alignment_loss(texts, proxies, wanted) * std::max(recipe_.objective.text_alignment, 1.0) +
+                      proxy_loss(texts, proxies, proxy_scale_.detach().exp(), wanted, 0);
+  const double value = checked(loss, number);
+  torch::autograd::backward({loss}, {});
+  replicas_->backward(features);
+  return value;
+}
+
+/// What the optimizer's learning rate is multiplied with.
+double Trainer::rate_factor(int64_t number) const {
+  if (number < recipe_.steps) return schedule_factor(recipe_.schedule, number, recipe_.steps);
+  return schedule_factor(recipe_.schedule, number - recipe_.steps, recipe_.names.steps) * recipe_.names.learning_rate /
+         recipe_.optimizer.learning_rate;
 }
 
 void Trainer::after_step(double loss, double norm, double factor) {
@@ -176,7 +208,7 @@ void Trainer::after_step(double loss, double norm, double factor) {
   result_.loss = loss;
   result_.step = ++state_.step;
   if (ema_) ema_->update(state_.step);
-  if (state_.step % kLogEvery != 0 && state_.step != recipe_.steps) return;
+  if (state_.step % kLogEvery != 0 && state_.step != steps()) return;
   metrics_->write({{"step", state_.step},
                    {"loss", state_.loss_sum / static_cast<double>(state_.loss_count)},
                    {"gradient_norm", norm},
@@ -221,13 +253,15 @@ void Trainer::save() {
 RunResult Trainer::run() {
   const StopSignals signals;
   const int64_t micro = recipe_.accumulate;
-  Prefetcher<Batch> batches([this](int64_t number) { return maker_->make(number); }, state_.step * micro,
-                            recipe_.steps * micro, recipe_.workers, 2 * recipe_.workers + 2);
-  Progress progress("training", recipe_.steps, "steps");
+  Prefetcher<Batch> batches([this](int64_t number) { return maker_->make(number); },
+                            std::min(state_.step, recipe_.steps) * micro, recipe_.steps * micro, recipe_.workers,
+                            2 * recipe_.workers + 2);
+  Progress progress("training", steps(), "steps");
   result_.step = state_.step;
-  while (state_.step < recipe_.steps) {
+  while (state_.step < steps()) {
     const auto begun = Clock::now();
-    const double factor = schedule_factor(recipe_.schedule, state_.step, recipe_.steps);
+    const bool pictures = state_.step < recipe_.steps;
+    const double factor = rate_factor(state_.step);
     const double loss = step(state_.step, batches);
     double norm = 0;
     try {
@@ -246,11 +280,12 @@ RunResult Trainer::run() {
     state_.seconds += seconds;
     after_step(loss, norm, factor);
     char note[96];
-    std::snprintf(note, sizeof note, "loss %.4f  %.0f pictures/s", loss,
-                  static_cast<double>(recipe_.batch * micro) / seconds);
+    const double items = static_cast<double>(pictures ? recipe_.batch * micro
+                                                      : recipe_.names.candidates * recipe_.names.languages_per_step);
+    std::snprintf(note, sizeof note, "loss %.4f  %.0f %s/s", loss, items / seconds, pictures ? "pictures" : "names");
     progress.set(state_.step, note);
-    const bool last = state_.step == recipe_.steps;
-    if (evaluator_ && (last || state_.step % recipe_.evaluation.every == 0)) evaluate();
+    const bool last = state_.step == steps();
+    if (evaluator_ && (last || state_.step % recipe_.evaluation.every == 0 || state_.step == recipe_.steps)) evaluate();
     const bool stop = StopSignals::came() != 0 || (control_.stop && control_.stop(state_.step));
     if (last || stop || state_.step % recipe_.checkpoint_every == 0) save();
     if (stop && !last) {

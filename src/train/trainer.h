@@ -52,7 +52,8 @@ class Trainer {
   const Recipe& recipe() const { return recipe_; }
   DualEncoder& model() { return *model_; }
   const Pictures& pictures() const { return pictures_; }
-  int64_t steps() const { return recipe_.steps; }
+  /// With pictures, and with names alone.
+  int64_t steps() const { return recipe_.steps + recipe_.names.steps; }
 
  private:
   void read_data();
@@ -60,6 +61,8 @@ class Trainer {
   void add_proxies(NamedTensors& trained);
   void open_folder();
   double step(int64_t number, Prefetcher<Batch>& batches);
+  double name_step(int64_t number);
+  double rate_factor(int64_t number) const;
   Tensor loss_of(const Batch& batch, const Replicas::Features& features);
   void after_step(double loss, double norm, double factor);
   void evaluate();
@@ -73,7 +76,7 @@ class Trainer {
   std::vector<std::vector<int64_t>> sources_;
   std::shared_ptr<const Tokenizer> tokenizer_;
   int64_t padding_id_ = 0;
-  std::unique_ptr<Captions> captions_;
+  std::unique_ptr<Captions> captions_, names_;  // of the steps with pictures, and of those with names alone
   std::unique_ptr<BatchMaker> maker_;
   std::shared_ptr<DualEncoder> model_, averaged_;
   Tensor proxies_, proxy_scale_;  // proxies x dim; logarithm

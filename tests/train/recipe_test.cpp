@@ -21,6 +21,14 @@ std::string complaint(const Json& json) {
   return "";
 }
 
+TEST(Recipe, NamesAloneNeedTheVectorsOfThePictures) {
+  Json json = minimal();
+  json["names"] = {{"steps", 1}};
+  EXPECT_THAT(complaint(json), testing::HasSubstr("image_proxies"));
+  json["objective"] = {{"image_proxies", 1}};
+  EXPECT_EQ(complaint(json), "");
+}
+
 TEST(Recipe, NamesUnknownKeysAndTheNearest) {
   Json json = minimal();
   json["optimizer"]["learning_rte"] = 1;

@@ -148,6 +148,26 @@ TEST_F(TrainerTest, AResumedRunIsTheUninterruptedOne) {
   EXPECT_EQ(metrics("whole"), metrics("parts"));
 }
 
+TEST_F(TrainerTest, NamesGoOnAloneAndLeaveThePicturesAsTheyAre) {
+  Json json = recipe_json();
+  json["objective"] = {{"image_proxies", 1}, {"text_proxies", 1}, {"text_alignment", 1}};
+  run(json, "pictures");
+  const auto steps = json["steps"].get<int64_t>();
+  json["names"] = {{"steps", 8}, {"candidates", 4}, {"languages_per_step", 1}};
+  EXPECT_EQ(run(json, "whole").step, steps + 8);
+  EXPECT_FALSE(run(json, "parts", [&](int64_t step) { return step == steps + 3; }).finished);
+  EXPECT_TRUE(run(json, "parts").finished);
+  expect_same_state("whole", "parts");
+
+  const Checkpoint before = Checkpoint::open(folder_ / "pictures" / "state.safetensors");
+  const Checkpoint after = Checkpoint::open(folder_ / "whole" / "state.safetensors");
+  for (const auto& [name, info] : before.tensors()) {
+    const bool of_pictures = name.starts_with("model.image") || name == "proxies";
+    EXPECT_TRUE(!of_pictures || before.tensor(name).equal(after.tensor(name))) << name;
+  }
+  EXPECT_FALSE(before.tensor("model.text_projection.weight").equal(after.tensor("model.text_projection.weight")));
+}
+
 TEST_F(TrainerTest, WhatWasWrittenAfterTheLastCheckpointIsDone) {
   const Json json = recipe_json();
   run(json, "whole");
