@@ -31,7 +31,7 @@ labels="cat,car,house"
 head -c 60 pictures/cat.svg > cut.svg
 echo "no picture" > text.jpg
 cp pictures/cat.svg mislabelled.png
-printf '\x89PNG\r\n\x1a\n\x00\x00\x00\x0dIHDR\x00\x01\x86\xa0\x00\x01\x86\xa0\x08\x02\x00\x00\x00\x00\x00\x00\x00' > huge.png
+printf '\x89PNG\r\n\x1a\n\x00\x00\x00\x0dIHDR\x00\x01\x86\xa0\x00\x01\x86\xa0\x08\x02\x00\x00\x00\x27\x30\x9c\x9f\x00\x00\x00\x0aIDAT0123456789' > huge.png
 
 # classify
 expect 0 '^\{"input":"pictures/cat.svg","results":\[\{"label":"cat","score":0\.[0-9]+\},' \
@@ -46,6 +46,7 @@ for bad in empty.png cut.svg text.jpg huge.png missing.png; do
   expect 2 '%  cat' "$tessera" classify pictures/cat.svg $bad --labels "$labels"  # what came before it is answered
   expect 2 '%  cat' "$tessera" classify $bad pictures/cat.svg --labels "$labels" --skip-bad
 done
+expect 2 '100000 x 100000' "$tessera" classify huge.png --labels "$labels"
 expect 2 'occurs twice' "$tessera" classify pictures/cat.svg --labels "cat,car,cat"
 expect 2 'label is empty' "$tessera" classify pictures/cat.svg --labels "cat,,car"
 expect 2 'give --labels' "$tessera" classify pictures/cat.svg
@@ -68,6 +69,7 @@ expect 0 "\(0 encoded, $count kept, 0 removed" "$tessera" search --index picture
 expect 0 '^\{"query":"cat","results":\[\{"path":".*pictures/cat.svg","score":' "$tessera" search cat --json
 expect 0 '1.0000  pictures/cat.svg' "$tessera" search pictures/cat.svg --in pictures --top 1
 expect 2 'missing.png' "$tessera" search missing.png --in pictures
+expect 2 'tokens long' "$tessera" search "$(printf 'zq%.0s ' {1..200})" --in pictures  # longer than a file name may be
 touch pictures/cat.svg
 cp pictures/car.svg pictures/same.svg
 sed 's/<\/svg>/<!-- changed --><\/svg>/' pictures/key.svg > k && mv k pictures/key.svg
