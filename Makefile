@@ -33,4 +33,4 @@ install: all
 	cmake --install $(BUILD)
 
 clean:
-	rm -rf $(BUILD) build-debug build-sanitize
+	rm -rf $(BUILD) build-debug build-sanitize build-fuzz

@@ -1,9 +1,4 @@
 // Feeds any bytes to the picture decoders: they may refuse them with an Error, and nothing else.
-//
-//   clang++ -std=c++20 -O1 -g -fsanitize=fuzzer,address -Isrc $(pkg-config --cflags librsvg-2.0) fuzz/fuzz_image.cpp
-//     src/io/{image,exif,jpeg,png,webp,svg,gif}.cpp src/core/error.cpp
-//     -ljpeg -lpng -lwebp -lwebpdemux -lgif $(pkg-config --libs librsvg-2.0) -o fuzz_image
-//   ./fuzz_image -max_len=65536 corpus tests/data
 #include <cstdlib>
 
 #include "core/error.h"

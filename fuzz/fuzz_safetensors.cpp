@@ -1,6 +1,4 @@
 // Any bytes are a header that is well, or an Error; nothing else. What is accepted lies within the file.
-// clang++-14 -std=c++20 -g -O1 -fsanitize=fuzzer,address,undefined -Isrc fuzz/fuzz_safetensors.cpp
-//   src/io/safetensors_header.cpp src/core/error.cpp -o fuzz_safetensors
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
