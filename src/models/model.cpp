@@ -17,6 +17,20 @@ fs::path config_of(const fs::path& folder) {
   throw Error("holds no config.json", folder.string(), "a model folder has config.json and model.safetensors");
 }
 
+/// Python writes Infinity, for which JSON has no word; in a config it says that there is no limit.
+std::string without_infinity(std::string text) {
+  bool quoted = false;
+  for (size_t i = 0; i < text.size(); ++i) {
+    if (quoted && text[i] == '\\')
+      ++i;
+    else if (text[i] == '"')
+      quoted = !quoted;
+    else if (!quoted && text.compare(i, 8, "Infinity") == 0)
+      text.replace(i, 8, "1e30");
+  }
+  return text;
+}
+
 void load_processor(Model& model, const fs::path& folder) {
   const bool timm = model.config.contains("pretrained_cfg");
   for (const char* name : {"preprocessor_config.json", "processor_config.json", "open_clip_config.json"})
@@ -44,7 +58,8 @@ Model load_model(const fs::path& path, const fs::path& config) {
   if (!folder && config.empty())
     throw Error("is a file without a config", path.string(), "give its folder, or the config.json beside it");
   const fs::path config_file = config.empty() ? config_of(path) : config;
-  Model model = make_model(read_json(config_file), config_file.string());
+  Model model =
+      make_model(parse_json(without_infinity(read_file(config_file)), config_file.string()), config_file.string());
   model.folder = path;
   model.stored = load_weights(*model.module, Checkpoint::open(path), model.names);
   model.module->eval();
