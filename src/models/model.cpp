@@ -2,6 +2,7 @@
 
 #include "core/files.h"
 #include "layers/family.h"
+#include "layers/unfilled.h"
 
 namespace tessera {
 namespace fs = std::filesystem;
@@ -58,8 +59,12 @@ Model load_model(const fs::path& path, const fs::path& config) {
   if (!folder && config.empty())
     throw Error("is a file without a config", path.string(), "give its folder, or the config.json beside it");
   const fs::path config_file = config.empty() ? config_of(path) : config;
-  Model model =
-      make_model(parse_json(without_infinity(read_file(config_file)), config_file.string()), config_file.string());
+  const Json json = parse_json(without_infinity(read_file(config_file)), config_file.string());
+  Model model;
+  {
+    const UnfilledWeights unfilled;  // load_weights() fills every one
+    model = make_model(json, config_file.string());
+  }
   model.folder = path;
   model.stored = load_weights(*model.module, Checkpoint::open(path), model.names);
   model.module->eval();

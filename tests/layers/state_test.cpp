@@ -6,6 +6,7 @@
 #include "layers/causal_convolution.h"
 #include "layers/promises.h"
 #include "layers/ssd.h"
+#include "layers/unfilled.h"
 
 namespace tessera {
 namespace {
@@ -199,6 +200,17 @@ TEST(Ssd, StrongDecaysHaveFiniteGradients) {
   in.a = torch::full({4}, -500.0).requires_grad_(true);
   ssd_scan(in, {}, 8).y.sum().backward();
   EXPECT_TRUE(in.a.grad().isfinite().all().item<bool>());
+}
+
+TEST(UnfilledWeights, LastAsLongAsTheyLive) {
+  {
+    const UnfilledWeights outer;
+    { const UnfilledWeights inner; }
+    EXPECT_TRUE(UnfilledWeights::active());
+    EXPECT_EQ(Linear(3, 2).weight.sizes(), (std::vector<int64_t>{2, 3}));
+  }
+  EXPECT_FALSE(UnfilledWeights::active());
+  EXPECT_GT(Linear(30, 20).weight.std().item<double>(), 0.01) << "drawn again";
 }
 
 TEST(RelativeBias, NearDistancesHaveBucketsOfTheirOwnAndFarOnesShareOne) {
