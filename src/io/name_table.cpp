@@ -23,6 +23,7 @@ struct Target {
   std::vector<Piece> pieces;
   int64_t parts = 1;
   bool transposed = false;
+  std::vector<int64_t> shares;
 };
 
 std::vector<std::string> split(std::string_view text, char separator) {
@@ -72,7 +73,13 @@ Target parse_target(std::string_view path) {
   }
   if (path.ends_with("}]")) {
     const size_t begin = path.rfind("[{");
-    target.parts = static_cast<int64_t>(split(path.substr(begin), '|').size());
+    const auto words = split(path.substr(begin + 2, path.size() - begin - 4), '|');
+    target.parts = static_cast<int64_t>(words.size());
+    for (const std::string& word : words)
+      if (const size_t colon = word.find(':'); colon != std::string::npos)
+        target.shares.push_back(std::stoll(word.substr(colon + 1)));
+    if (!target.shares.empty() && target.shares.size() != words.size())
+      throw std::logic_error("name table: only some parts have a share in " + std::string(path));
     path = path.substr(0, begin);
   }
   target.pieces = parse(path);
@@ -145,7 +152,7 @@ std::optional<Place> NameTable::place(const std::string& published) const {
     if (rule.path.empty()) return Place{};
     const Target target = parse_target(rule.path);
     return Place{fill(target.pieces, captures), target.parts > 1 ? static_cast<int64_t>(captures.choice) : 0,
-                 target.parts, target.transposed};
+                 target.parts, target.transposed, target.shares};
   }
   return std::nullopt;
 }
@@ -159,7 +166,8 @@ std::vector<std::pair<std::string, Place>> NameTable::published(const std::strin
     std::vector<std::pair<std::string, Place>> names;
     for (int64_t part = 0; part < target.parts; ++part) {
       if (target.parts > 1) captures.choice = static_cast<size_t>(part);
-      names.emplace_back(fill(parse(rule.published), captures), Place{path, part, target.parts, target.transposed});
+      names.emplace_back(fill(parse(rule.published), captures),
+                         Place{path, part, target.parts, target.transposed, target.shares});
     }
     return names;
   }

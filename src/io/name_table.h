@@ -11,17 +11,19 @@ namespace tessera {
 /// Where a published tensor belongs in a module.
 struct Place {
   std::string path;  ///< parameter or buffer: "blocks.3.attention.qkv.weight"
-  int64_t part = 0;  ///< which of `parts` equal parts of the first axis
+  int64_t part = 0;  ///< which of `parts` parts of the first axis
   int64_t parts = 1;
-  bool transposed = false;  ///< the file holds the transpose
+  bool transposed = false;      ///< the file holds the transpose
+  std::vector<int64_t> shares;  ///< the parts' sizes in relation to each other; empty: equal
 };
 
 /// One line of a name table.
 ///
 /// Published side: `{n}` stands for a number, `{query|key|value}` for one of several words, `[vit.]` for text that may
 /// be missing, `*` for the rest of the name. Module side: the same `{n}` and `*`; `[{0|1|2}]` at the end says that the
-/// words are the parts of one tensor, in this order; `^T` that the file holds its transpose. An empty module side says
-/// that the tensor is known and not needed: it is kept, so that saving changes no byte.
+/// words are the parts of one tensor, in this order, and `[{0:4|1:1|2:1}]` that these are in the relation 4 : 1 : 1
+/// (the keys and values of grouped queries); `^T` that the file holds its transpose. An empty module side says that the
+/// tensor is known and not needed: it is kept, so that saving changes no byte.
 ///
 ///   {"[vit.]encoder.layer.{n}.attention.attention.{query|key|value}.*", "blocks.{n}.attention.qkv.*[{0|1|2}]"}
 struct NameRule {

@@ -2,54 +2,100 @@
 
 #include <cmath>
 #include <limits>
+#include <stdexcept>
 
 #include "core/error.h"
 
 namespace tessera {
 
-Attention::Attention(const AttentionOptions& options) : options_(options) {
+Attention::Attention(const AttentionOptions& options, std::shared_ptr<PositionBias> bias)
+    : options_(options), bias_(std::move(bias)) {
   const auto& o = options_;
-  if (o.heads < 1 || o.dim % o.heads != 0)
+  if (o.heads < 1 || (o.head_dim < 1 && o.dim % o.heads != 0))
     throw Error("width " + std::to_string(o.dim) + " cannot be split into " + std::to_string(o.heads) + " heads",
                 "heads");
-  qkv_ = add<Linear>("qkv", o.dim, 3 * o.dim, o.qkv_bias);
-  proj_ = add<Linear>("proj", o.dim, o.dim);
+  if (o.heads % o.groups() != 0)
+    throw Error(std::to_string(o.heads) + " heads cannot share " + std::to_string(o.groups()) + " keys and values",
+                "kv_heads", "the number of heads is a multiple of it");
+  qkv_ = add<Linear>("qkv", o.dim, (o.heads + 2 * o.groups()) * o.width(), o.qkv_bias);
+  proj_ = add<Linear>("proj", o.heads * o.width(), o.dim, o.proj_bias);
   if (o.qk_norm) {
-    q_norm_ = add<Norm>("q_norm", o.dim / o.heads, o.eps);
-    k_norm_ = add<Norm>("k_norm", o.dim / o.heads, o.eps);
+    q_norm_ = add<Norm>("q_norm", o.width(), o.eps);
+    k_norm_ = add<Norm>("k_norm", o.width(), o.eps);
   }
+  if (o.rotary) rotary_.emplace(*o.rotary, o.width());
 }
 
-Tensor Attention::forward(const Tokens& tokens) {
-  const int64_t batch = tokens.x.size(0), length = tokens.x.size(1), head_dim = options_.dim / options_.heads;
-  const Tensor qkv =
-      qkv_->forward(tokens.x).view({batch, length, 3, options_.heads, head_dim}).permute({2, 0, 3, 1, 4});
-  Tensor q = qkv[0], k = qkv[1];  // B x heads x L x d
+Tensor Attention::mix(const Tokens& tokens, KeyValueCache* cache) {
+  const auto& o = options_;
+  const int64_t batch = tokens.x.size(0), length = tokens.x.size(1);
+  const Tensor qkv = qkv_->forward(tokens.x).view({batch, length, o.heads + 2 * o.groups(), o.width()}).transpose(1, 2);
+  Tensor q = qkv.narrow(1, 0, o.heads), k = qkv.narrow(1, o.heads, o.groups());  // B x heads x L x d
   if (q_norm_) q = q_norm_->forward(q), k = k_norm_->forward(k);
-  const Tensor bias = attention_bias(tokens.mask, options_.causal, length, q.options());
-  const Tensor mixed = attend(*this, q, k, qkv[2], bias);
-  const Tensor context = tap(*this, mixed.transpose(1, 2).reshape({batch, length, options_.dim}), "context");
+  if (rotary_) {
+    if (cache && !tokens.at.defined()) throw std::logic_error("tokens that go on with a sequence need coordinates");
+    const Tensor at = tokens.at.defined() ? tokens.at : key_positions(tokens.mask, length, q.options()).unsqueeze(-1);
+    const Rotation rotation = rotary_->rotation(at, q.options());
+    q = rotation.apply(q), k = rotation.apply(k);
+  }
+  KeysAndValues seen{k, qkv.narrow(1, o.heads + o.groups(), o.groups()), tokens.mask};
+  if (cache) seen = cache->append(seen);
+  const int64_t keys = seen.keys.size(2);
+  Tensor bias = attention_bias(seen.mask, o.causal, o.window, length, keys, q.options());
+  if (bias_) {
+    const Tensor at =
+        cache || !tokens.at.defined() ? key_positions(seen.mask, keys, q.options()) : tokens.at.select(-1, 0);
+    const Tensor distance_bias = bias_->forward(at.narrow(1, keys - length, length), at);
+    bias = bias.defined() ? bias + distance_bias : distance_bias;
+  }
+  const Tensor mixed = attend(*this, q, seen.keys, seen.values, bias, o.scale);
+  const Tensor context = tap(*this, mixed.transpose(1, 2).reshape({batch, length, o.heads * o.width()}), "context");
   return tap(*this, proj_->forward(context));
 }
 
-Tensor attend(const torch::nn::Module& module, const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& bias) {
-  const double scale = 1 / std::sqrt(static_cast<double>(q.size(-1)));
-  Tensor scores = torch::matmul(q * scale, k.transpose(-2, -1));  // B x heads x Lq x Lk
+Tensor attend(const torch::nn::Module& module, const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& bias,
+              double scale) {
+  if (scale == 0) scale = 1 / std::sqrt(static_cast<double>(q.size(-1)));
+  const int64_t batch = q.size(0), heads = q.size(1), length = q.size(2), keys = k.size(2), groups = k.size(1);
+  // The heads that share a key stand one after the other, so that one product serves them all.
+  const Tensor grouped = (q * scale).reshape({batch, groups, heads / groups * length, q.size(3)});
+  Tensor scores = torch::matmul(grouped, k.transpose(-2, -1)).view({batch, heads, length, keys});
   if (bias.defined()) scores = scores + bias;
-  return torch::matmul(tap(module, torch::softmax(scores, -1), "weights"), v);
+  const Tensor weights = tap(module, torch::softmax(scores, -1), "weights");
+  return torch::matmul(weights.view({batch, groups, heads / groups * length, keys}), v)
+      .view({batch, heads, length, v.size(3)});
 }
 
 Tensor attention_bias(const Tensor& mask, bool causal, int64_t length, const torch::TensorOptions& like) {
+  return attention_bias(mask, causal, 0, length, length, like);
+}
+
+Tensor attention_bias(const Tensor& mask, bool causal, int64_t window, int64_t queries, int64_t keys,
+                      const torch::TensorOptions& like) {
+  const auto flags = like.dtype(torch::kBool).requires_grad(false);
   Tensor hidden;
-  if (causal) hidden = torch::ones({length, length}, like.dtype(torch::kBool)).triu(1);  // L x L
-  if (mask.defined()) {
-    const Tensor padded = mask.to(torch::kBool).logical_not().unsqueeze(1).unsqueeze(1);  // B x 1 x 1 x L
-    hidden = hidden.defined() ? hidden | padded : padded;
+  if (causal && queries > 1) hidden = torch::ones({queries, keys}, flags).triu(keys - queries + 1);  // L x S
+  const auto hide = [&](const Tensor& more) { hidden = hidden.defined() ? hidden | more : more; };
+  if (mask.defined()) hide(mask.to(torch::kBool).logical_not().unsqueeze(1).unsqueeze(1));  // B x 1 x 1 x S
+  if (window > 0 && window < keys) {
+    const Tensor at = key_positions(mask, keys, like);
+    const Tensor distance = at.narrow(1, keys - queries, queries).unsqueeze(2) - at.unsqueeze(1);  // B x L x S
+    hide(distance.ge(window).unsqueeze(1));
   }
   if (!hidden.defined()) return {};
   // Half of the lowest value: added to a score it must not overflow to -inf.
   const double lowest = like.dtype() == torch::kFloat32 ? std::numeric_limits<float>::lowest() / 2 : -30000.0;
-  return torch::zeros(hidden.sizes(), like).masked_fill_(hidden, lowest);
+  return torch::zeros(hidden.sizes(), like.requires_grad(false)).masked_fill_(hidden, lowest);
+}
+
+Tensor key_positions(const Tensor& mask, int64_t keys, const torch::TensorOptions& like) {
+  if (!mask.defined()) return torch::arange(keys, like.dtype(torch::kInt64).requires_grad(false)).unsqueeze(0);
+  return (mask.to(torch::kInt64).cumsum(1) - 1).clamp_min(0);
+}
+
+std::string qkv_parts(int64_t heads, int64_t kv_heads) {
+  const std::string kv = std::to_string(kv_heads);
+  return "[{0:" + std::to_string(heads) + "|1:" + kv + "|2:" + kv + "}]";
 }
 
 }  // namespace tessera

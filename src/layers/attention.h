@@ -1,7 +1,11 @@
 #pragma once
+#include <optional>
+
+#include "layers/key_value_cache.h"
 #include "layers/linear.h"
-#include "layers/mixer.h"
 #include "layers/norm.h"
+#include "layers/position_bias.h"
+#include "layers/rotary.h"
 
 namespace tessera {
 
@@ -11,30 +15,62 @@ struct AttentionOptions {
   bool causal = false;   ///< a token sees itself and the tokens before it
   bool qk_norm = false;  ///< layer norm of every query and key (Dehghani et al., 2023)
   double eps = 1e-6;     ///< of that norm
+
+  int64_t kv_heads = 0;  ///< keys and values that groups of heads share (Ainslie et al., 2023); 0: as many as heads
+  int64_t head_dim = 0;  ///< width of a head; 0: dim / heads
+  bool proj_bias = true;
+  double scale = 0;    ///< of the scores; 0: 1 / sqrt(head_dim)
+  int64_t window = 0;  ///< a token sees the last `window` real tokens, itself included (Beltagy et al., 2020); 0: all
+  std::optional<RotaryOptions> rotary = std::nullopt;
+
+  int64_t width() const { return head_dim > 0 ? head_dim : dim / heads; }
+  int64_t groups() const { return kv_heads > 0 ? kv_heads : heads; }
 };
 
-/// Multi-head softmax attention (Vaswani et al., 2017): softmax(Q K^T / sqrt(d)) V, heads of width d = dim / heads.
-/// Query, key and value are one fused projection; the name tables split it for checkpoints that store three.
-/// Tokens whose mask is false are not attended to. Taps: "weights" (B x heads x L x L), "context" (before the
-/// projection).
+/// Multi-head softmax attention (Vaswani et al., 2017): softmax(Q K^T / sqrt(d)) V.
+/// Query, key and value are one fused projection, heads + 2 kv heads of width d; the name tables split it for
+/// checkpoints that store three. Tokens whose mask is false are not attended to. Taps: "weights" (B x heads x L x S),
+/// "context" (before the projection). Its state is a KeyValueCache.
 class Attention : public Mixer {
  public:
-  explicit Attention(const AttentionOptions& options);
-  Tensor forward(const Tokens& tokens) override;
+  /// @param bias  added to the scores by the distance of query and key (their coordinates, and with a state the count
+  /// of
+  ///              real tokens); null: none. It is not a child: the owner of a table that layers share registers it.
+  explicit Attention(const AttentionOptions& options, std::shared_ptr<PositionBias> bias = nullptr);
+  Tensor forward(const Tokens& tokens) override { return mix(tokens, nullptr); }
+  Tensor step(const Tokens& tokens, State& state) override { return mix(tokens, &dynamic_cast<KeyValueCache&>(state)); }
+  std::shared_ptr<State> start() const override { return std::make_shared<ContiguousCache>(); }
 
  private:
+  Tensor mix(const Tokens& tokens, KeyValueCache* cache);
+
   AttentionOptions options_;
   std::shared_ptr<Linear> qkv_, proj_;
   std::shared_ptr<Norm> q_norm_, k_norm_;
+  std::optional<Rotary> rotary_;
+  std::shared_ptr<PositionBias> bias_;
 };
 
-/// softmax(q k^T / sqrt(d) + bias) v for q, k, v: B x heads x L x d. `bias`, where defined, is added to the scores and
-/// broadcasts to B x heads x Lq x Lk. `module` reports "weights" to the taps.
-Tensor attend(const torch::nn::Module& module, const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& bias);
+/// softmax(scale q k^T + bias) v for q: B x heads x L x d and k, v: B x kv heads x S x d, each of which serves
+/// heads / kv heads consecutive heads. `bias`, where defined, is added to the scores and broadcasts to
+/// B x heads x L x S. `module` reports "weights" to the taps.
+/// @param scale  0: 1 / sqrt(d)
+Tensor attend(const torch::nn::Module& module, const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& bias,
+              double scale = 0);
 
 /// The bias that hides padded keys (mask: B x L, true where real; may be undefined) and, where `causal`, later ones;
 /// undefined when nothing is hidden. The hidden scores get the lowest finite value, so that a row without any key is
 /// uniform instead of NaN.
 Tensor attention_bias(const Tensor& mask, bool causal, int64_t length, const torch::TensorOptions& like);
+
+/// The same for the last `queries` of `keys` tokens, with a window of real tokens (0: none).
+Tensor attention_bias(const Tensor& mask, bool causal, int64_t window, int64_t queries, int64_t keys,
+                      const torch::TensorOptions& like);
+
+/// Where each of the keys stands among the real ones, counted from 0: B x S with a mask, else 1 x S.
+Tensor key_positions(const Tensor& mask, int64_t keys, const torch::TensorOptions& like);
+
+/// The parts of a fused query-key-value tensor for a name table: "[{0:4|1:1|2:1}]" for 4 heads and 1 kv head.
+std::string qkv_parts(int64_t heads, int64_t kv_heads);
 
 }  // namespace tessera

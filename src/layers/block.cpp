@@ -7,24 +7,32 @@ Block::Block(const BlockOptions& options, std::shared_ptr<Mixer> mixer, std::sha
   const auto& o = options_;
   norm1_ = add<Norm>("norm1", o.dim, o.eps, o.norm);
   mixer_ = register_module("attention", std::move(mixer));
-  norm2_ = add<Norm>("norm2", o.dim, o.eps, o.norm);
-  ffn_ = register_module("ffn", std::move(ffn));
+  if (ffn) {
+    norm2_ = add<Norm>("norm2", o.dim, o.eps, o.norm);
+    ffn_ = register_module("ffn", std::move(ffn));
+  }
   if (o.layer_scale > 0) {
     scale1_ = register_parameter("scale1", torch::full({o.dim}, o.layer_scale));
-    scale2_ = register_parameter("scale2", torch::full({o.dim}, o.layer_scale));
+    if (ffn_) scale2_ = register_parameter("scale2", torch::full({o.dim}, o.layer_scale));
   }
 }
 
-Tokens Block::forward(const Tokens& tokens) {
+Tokens Block::run(const Tokens& tokens, State* state) {
   Tensor x = tokens.x;
-  if (options_.post_norm) {
-    x = norm1_->forward(x + branch(mixer_->forward(tokens), scale1_));
-    x = norm2_->forward(x + branch(ffn_->forward(x), scale2_));
-  } else {
-    x = x + branch(mixer_->forward(tokens.with(norm1_->forward(x))), scale1_);
-    x = x + branch(ffn_->forward(norm2_->forward(x)), scale2_);
+  if (options_.post_norm)
+    x = norm1_->forward(x + branch(mix(tokens, state), scale1_));
+  else
+    x = x + branch(mix(tokens.with(norm1_->forward(x)), state), scale1_);
+  if (ffn_) {
+    x = tap(*this, x, "mixed");
+    x = options_.post_norm ? norm2_->forward(x + branch(ffn_->forward(x), scale2_))
+                           : x + branch(ffn_->forward(norm2_->forward(x)), scale2_);
   }
   return tokens.with(tap(*this, x));
+}
+
+Tensor Block::mix(const Tokens& tokens, State* state) {
+  return state ? mixer_->step(tokens, *state) : mixer_->forward(tokens);
 }
 
 Tensor Block::branch(const Tensor& y, const Tensor& scale) {

@@ -16,13 +16,20 @@ struct BlockOptions {
 };
 
 /// One layer of a transformer: a mixer and a feed-forward, each with norm and residual. The mixer and the feed-forward
-/// are given, so that every combination is this one class.
+/// are given, so that every combination is this one class. Taps: the block's output, and "mixed" between the branches.
 class Block : public Module {
  public:
+  /// @param ffn  null: the mixer is all (Mamba; the self-attention before a cross-attention)
   Block(const BlockOptions& options, std::shared_ptr<Mixer> mixer, std::shared_ptr<FeedForward> ffn);
-  Tokens forward(const Tokens& tokens);
+  Tokens forward(const Tokens& tokens) { return run(tokens, nullptr); }
+
+  /// The mixer's state and the next tokens of a sequence; see Mixer.
+  std::shared_ptr<State> start() const { return mixer_->start(); }
+  Tokens step(const Tokens& tokens, State& state) { return run(tokens, &state); }
 
  private:
+  Tokens run(const Tokens& tokens, State* state);
+  Tensor mix(const Tokens& tokens, State* state);
   Tensor branch(const Tensor& y, const Tensor& scale);
 
   BlockOptions options_;

@@ -2,11 +2,21 @@
 
 namespace tessera {
 
-Mlp::Mlp(int64_t dim, int64_t hidden, const std::string& activation_name, int64_t out)
-    : up_(add<Linear>("up", dim, hidden)),
-      down_(add<Linear>("down", hidden, out > 0 ? out : dim)),
+Mlp::Mlp(int64_t dim, int64_t hidden, const std::string& activation_name, int64_t out, bool bias)
+    : up_(add<Linear>("up", dim, hidden, bias)),
+      down_(add<Linear>("down", hidden, out > 0 ? out : dim, bias)),
       activation_(activation(activation_name)) {}
 
 Tensor Mlp::forward(const Tensor& x) { return tap(*this, down_->forward(activation_(up_->forward(x)))); }
+
+GatedMlp::GatedMlp(int64_t dim, int64_t hidden, const std::string& activation_name, bool bias)
+    : gate_up_(add<Linear>("gate_up", dim, 2 * hidden, bias)),
+      down_(add<Linear>("down", hidden, dim, bias)),
+      activation_(activation(activation_name)) {}
+
+Tensor GatedMlp::forward(const Tensor& x) {
+  const auto branches = gate_up_->forward(x).chunk(2, -1);
+  return tap(*this, down_->forward(activation_(branches[0]) * branches[1]));
+}
 
 }  // namespace tessera

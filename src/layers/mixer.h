@@ -4,11 +4,27 @@
 
 namespace tessera {
 
+/// What a mixer remembers of a batch of sequences between two calls: a key-value cache, the state of a state space.
+/// Each kind is defined beside its mixer.
+class State {
+ public:
+  virtual ~State() = default;
+  /// Makes row i remember what row rows[i] does now: the beams of a search, prompts that are continued several times.
+  /// @param rows  int64, as many as the batch has from now on
+  virtual void select(const Tensor& rows) = 0;
+};
+
 /// What exchanges information between tokens: attention, retention, a state space, a convolution.
 class Mixer : public Module {
  public:
   /// @return the mixed features, B x L x D; prefix, mask and coordinates of `tokens` are for the mixer to respect
   virtual Tensor forward(const Tokens& tokens) = 0;
+
+  /// A state that has seen nothing; null for a mixer that cannot go on with a sequence.
+  virtual std::shared_ptr<State> start() const { return nullptr; }
+  /// forward() for the next tokens of sequences whose earlier tokens `state`, which start() made, has seen. What comes
+  /// in pieces of any length, with any padding, is mixed as if it had come at once.
+  virtual Tensor step(const Tokens& tokens, State& state);
 };
 
 /// What transforms every token by itself.

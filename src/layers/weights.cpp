@@ -1,6 +1,7 @@
 #include "layers/weights.h"
 
 #include <algorithm>
+#include <numeric>
 #include <set>
 #include <sstream>
 
@@ -34,8 +35,11 @@ std::string some_of(const std::vector<std::string>& names) {
 /// A view of the part that a place stands for, in the module's layout.
 Tensor module_part(const Tensor& whole, const Place& place) {
   if (place.parts == 1) return whole;
-  const int64_t rows = whole.size(0) / place.parts;
-  return whole.narrow(0, place.part * rows, rows);
+  const std::vector<int64_t> shares =
+      place.shares.empty() ? std::vector<int64_t>(static_cast<size_t>(place.parts), 1) : place.shares;
+  const auto part = shares.begin() + place.part;
+  const int64_t rows = whole.size(0) / std::accumulate(shares.begin(), shares.end(), int64_t{0});
+  return whole.narrow(0, std::accumulate(shares.begin(), part, int64_t{0}) * rows, *part * rows);
 }
 
 class Loader {

@@ -2,6 +2,7 @@
 
 #include "core/files.h"
 #include "layers/family.h"
+#include "layers/unfilled.h"
 
 namespace tessera {
 namespace fs = std::filesystem;
@@ -15,6 +16,20 @@ fs::path config_of(const fs::path& folder) {
   for (const char* name : kConfigs)
     if (fs::exists(folder / name)) return folder / name;
   throw Error("holds no config.json", folder.string(), "a model folder has config.json and model.safetensors");
+}
+
+/// Python writes Infinity, for which JSON has no word; in a config it says that there is no limit.
+std::string without_infinity(std::string text) {
+  bool quoted = false;
+  for (size_t i = 0; i < text.size(); ++i) {
+    if (quoted && text[i] == '\\')
+      ++i;
+    else if (text[i] == '"')
+      quoted = !quoted;
+    else if (!quoted && text.compare(i, 8, "Infinity") == 0)
+      text.replace(i, 8, "1e30");
+  }
+  return text;
 }
 
 void load_processor(Model& model, const fs::path& folder) {
@@ -44,7 +59,12 @@ Model load_model(const fs::path& path, const fs::path& config) {
   if (!folder && config.empty())
     throw Error("is a file without a config", path.string(), "give its folder, or the config.json beside it");
   const fs::path config_file = config.empty() ? config_of(path) : config;
-  Model model = make_model(read_json(config_file), config_file.string());
+  const Json json = parse_json(without_infinity(read_file(config_file)), config_file.string());
+  Model model;
+  {
+    const UnfilledWeights unfilled;  // load_weights() fills every one
+    model = make_model(json, config_file.string());
+  }
   model.folder = path;
   model.stored = load_weights(*model.module, Checkpoint::open(path), model.names);
   model.module->eval();

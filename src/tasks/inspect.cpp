@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "io/checkpoint.h"
+#include "language/language_model.h"
 #include "tasks/embed.h"
 
 namespace tessera {
@@ -90,6 +91,15 @@ std::optional<ForwardCost> picture_cost(const Model& model) {
 }
 
 std::optional<ForwardCost> text_cost(const Model& model, int64_t tokens) {
+  if (auto* language = dynamic_cast<LanguageModel*>(model.module.get())) {
+    if (language->context() > 0) tokens = std::min(tokens, language->context());
+    const TextBatch text{torch::ones({1, tokens}, torch::kInt64), {}, {}};
+    try {
+      return measure(text.ids, [&] { language->forward(text); });
+    } catch (const Error&) {
+      return {};  // it reads a source first
+    }
+  }
   auto* pair = dynamic_cast<DualEncoder*>(model.module.get());
   auto* encoder = pair ? &pair->text() : dynamic_cast<TextEncoder*>(model.module.get());
   if (!encoder) return {};

@@ -47,6 +47,17 @@ TEST(NameTable, ChoicesAreThePartsOfOneTensorInTheirOrder) {
   EXPECT_EQ(names[2].second.part, 2);
 }
 
+TEST(NameTable, PartsMayHaveSharesOfTheirOwn) {
+  const NameTable grouped = {{"{q|k|v}.*", "qkv.*[{0:4|1:1|2:1}]"}};
+  const Place value = place(grouped, "v.weight");
+  EXPECT_EQ(value.path, "qkv.weight");
+  EXPECT_EQ(value.part, 2);
+  EXPECT_EQ(value.shares, (std::vector<int64_t>{4, 1, 1}));
+  EXPECT_EQ(grouped.published("qkv.bias").at(1).first, "k.bias");
+  EXPECT_EQ(grouped.published("qkv.bias").at(1).second.shares, value.shares);
+  EXPECT_THROW((NameTable{{"{q|k}", "qk[{0:4|1}]"}}.place("q")), std::logic_error);
+}
+
 TEST(NameTable, ATransposeIsRemarkedInBothDirections) {
   EXPECT_TRUE(place(kTable, "vit.projection").transposed);
   EXPECT_EQ(place(kTable, "vit.projection").path, "projection.weight");

@@ -33,6 +33,17 @@ TEST_P(GoldenModel, SavingAndLoadingAgainChangesNoByte) {
   EXPECT_EQ(read_file(scratch / "saved/config.json"), read_file(scratch / "twice/config.json"));
 }
 
+TEST(Config, PythonsInfinityIsNoLimit) {
+  Scratch scratch;
+  const fs::path golden = golden_models().at("mamba2/clamp_bias_tied");
+  testing::publish(golden, scratch / "model");
+  std::string text = read_file(scratch / "model/config.json");
+  const size_t begin = text.find('[', text.find("time_step_limit"));
+  text.replace(begin, text.find(']', begin) - begin, "[0.0, Infinity");
+  write_file(scratch / "model/config.json", text);
+  EXPECT_EQ(load_model(scratch / "model").family, "mamba2");
+}
+
 TEST_P(GoldenModel, HalfPrecisionFilesKeepTheirBytesToo) {
   for (const auto dtype : {torch::kBFloat16, torch::kFloat16}) {
     testing::publish(golden(), scratch / "published");

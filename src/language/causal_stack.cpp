@@ -1,0 +1,58 @@
+#include "language/causal_stack.h"
+
+#include "language/text_transformer.h"
+
+namespace tessera {
+
+CausalStack::CausalStack(const CausalStackOptions& options) : options_(options) {
+  const auto& o = options_;
+  const int64_t embedding_dim = o.embedding_dim > 0 ? o.embedding_dim : o.dim;
+  words_ = add<Embedding>("words", o.vocabulary, embedding_dim);
+  if (o.positions > 0) positions_ = add<Embedding>("positions", o.positions + o.position_offset, o.dim);
+  if (o.embedding_dim > 0) {
+    project_in_ = add<Linear>("project_in", embedding_dim, o.dim, false);
+    project_out_ = add<Linear>("project_out", o.dim, embedding_dim, false);
+  }
+  blocks_ = add<ModuleList<Block>>("blocks");
+  if (o.final_norm) norm_ = add<Norm>("norm", o.dim, o.eps, o.norm);
+  if (!o.tied) head_ = add<Linear>("head", embedding_dim, o.vocabulary, false);
+}
+
+Tensor CausalStack::embed(const Tensor& ids) {
+  check_ids(ids, options_.vocabulary, 0);
+  return words_->forward(ids);
+}
+
+Tokens CausalStack::hidden(const Tokens& embedded, LanguageState* state) {
+  Tokens tokens = with_positions(embedded, state);
+  if (project_in_) tokens.x = project_in_->forward(tokens.x);
+  if (positions_) tokens.x = tokens.x + learned_positions(tokens.at);
+  if (options_.dropout > 0) tokens.x = torch::dropout(tokens.x, options_.dropout, is_training());
+  tokens.x = tap(*this, tokens.x, "embed");  // B x L x D
+  for (size_t i = 0; i < blocks_->size(); ++i)
+    tokens = state ? (*blocks_)[i].step(tokens, *state->mixers.at(i)) : (*blocks_)[i].forward(tokens);
+  if (norm_) tokens.x = norm_->forward(tokens.x);
+  if (project_out_) tokens.x = project_out_->forward(tokens.x);
+  return tokens;
+}
+
+Tensor CausalStack::learned_positions(const Tensor& at) {
+  const int64_t last = at.numel() > 0 ? at.max().item<int64_t>() : 0;
+  if (last >= options_.positions)
+    throw Error(
+        std::to_string(last + 1) + " tokens do not fit into the context of " + std::to_string(options_.positions),
+        "text", "shorten the text");
+  return positions_->forward(at.select(-1, 0) + options_.position_offset);
+}
+
+Tensor CausalStack::logits(const Tensor& hidden) {
+  return head_ ? head_->forward(hidden) : torch::linear(hidden, words_->weight);
+}
+
+LanguageState CausalStack::start() const {
+  LanguageState state;
+  for (const auto& block : *blocks_) state.mixers.push_back(block->start());
+  return state;
+}
+
+}  // namespace tessera

@@ -1,0 +1,62 @@
+#include "language/decoder.h"
+
+#include <cmath>
+
+#include "layers/attention.h"
+#include "layers/feed_forward.h"
+
+namespace tessera {
+namespace {
+
+const Registration<LanguageModel, Decoder, DecoderOptions> registration(language_models(), "decoder");
+
+CausalStackOptions stack_of(const DecoderOptions& o) {
+  check_choice(o.positions, {"learned", "rotary", "alibi", "none"}, "positions");
+  return {.vocabulary = o.vocabulary,
+          .dim = o.dim,
+          .embedding_dim = o.embedding_dim,
+          .positions = o.positions == "learned" ? o.context : 0,
+          .position_offset = o.position_offset,
+          .context = o.context,
+          .norm = o.norm,
+          .eps = o.eps,
+          .final_norm = !o.post_norm,
+          .tied = o.tied,
+          .dropout = o.dropout};
+}
+
+AttentionOptions attention_of(const DecoderOptions& o, int64_t layer) {
+  AttentionOptions attention{.dim = o.dim, .heads = o.heads, .qkv_bias = o.qkv_bias, .causal = true};
+  attention.kv_heads = o.kv_heads, attention.head_dim = o.head_dim, attention.proj_bias = o.proj_bias;
+  attention.scale = o.scale > 0 ? o.scale : 1 / std::sqrt(static_cast<double>(attention.width()));
+  if (o.scale_by_layer) attention.scale /= static_cast<double>(layer + 1);
+  if (!o.windows.empty()) attention.window = o.windows[static_cast<size_t>(layer)];
+  if (o.positions == "rotary") attention.rotary = o.rotary;
+  return attention;
+}
+
+std::shared_ptr<FeedForward> ffn_of(const DecoderOptions& o) {
+  if (o.gated) return std::make_shared<GatedMlp>(o.dim, o.ffn, o.activation, o.ffn_bias);
+  return std::make_shared<Mlp>(o.dim, o.ffn, o.activation, o.dim, o.ffn_bias);
+}
+
+}  // namespace
+
+Decoder::Decoder(const DecoderOptions& o) : CausalStack(stack_of(o)) {
+  if (o.heads < 1 || (!o.windows.empty() && static_cast<int64_t>(o.windows.size()) != o.depth))
+    throw Error(o.heads < 1
+                    ? "there are no heads"
+                    : std::to_string(o.windows.size()) + " windows do not fit " + std::to_string(o.depth) + " layers",
+                "decoder");
+  const auto bias = o.positions == "alibi" ? std::make_shared<LinearBias>(o.heads) : nullptr;
+  const BlockOptions block{.dim = o.dim, .eps = o.eps, .norm = o.norm, .post_norm = o.post_norm, .dropout = o.dropout};
+  for (int64_t i = 0; i < o.depth; ++i)
+    blocks().append(block, std::make_shared<Attention>(attention_of(o, i), bias), ffn_of(o));
+  if (o.positions == "rotary" && o.rotary.scaling == "longrope") original_length_ = o.rotary.original_length;
+}
+
+bool Decoder::outgrown(int64_t seen, int64_t length) const {
+  return original_length_ > 0 && seen > 0 && seen <= original_length_ && length > original_length_;
+}
+
+}  // namespace tessera

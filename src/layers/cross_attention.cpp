@@ -1,0 +1,48 @@
+#include "layers/cross_attention.h"
+
+#include <stdexcept>
+
+#include "core/error.h"
+
+namespace tessera {
+
+void CrossCache::select(const Tensor& rows) {
+  for (Tensor* tensor : {&source_.keys, &source_.values, &source_.mask})
+    if (tensor->defined()) *tensor = tensor->index_select(0, rows);
+}
+
+CrossAttention::CrossAttention(const CrossAttentionOptions& options) : options_(options) {
+  const auto& o = options_;
+  if (o.heads < 1 || (o.head_dim < 1 && o.dim % o.heads != 0))
+    throw Error("width " + std::to_string(o.dim) + " cannot be split into " + std::to_string(o.heads) + " heads",
+                "heads");
+  const int64_t inner = o.heads * o.width();
+  q_ = add<Linear>("q", o.dim, inner, o.qkv_bias);
+  kv_ = add<Linear>("kv", o.source_dim > 0 ? o.source_dim : o.dim, 2 * inner, o.qkv_bias);
+  proj_ = add<Linear>("proj", inner, o.dim, o.proj_bias);
+}
+
+Tensor CrossAttention::split(const Tensor& x) const {
+  return x.view({x.size(0), x.size(1), options_.heads, options_.width()}).transpose(1, 2);  // B x heads x L x d
+}
+
+std::shared_ptr<State> CrossAttention::remember(const Tokens& source) {
+  const auto both = kv_->forward(source.x).chunk(2, -1);
+  return std::make_shared<CrossCache>(KeysAndValues{split(both[0]), split(both[1]), source.mask});
+}
+
+Tensor CrossAttention::step(const Tokens& tokens, State& state) {
+  const KeysAndValues& source = dynamic_cast<CrossCache&>(state).source();
+  const int64_t batch = tokens.x.size(0), length = tokens.x.size(1);
+  const Tensor q = split(q_->forward(tokens.x));
+  const Tensor bias = attention_bias(source.mask, false, 0, length, source.keys.size(2), q.options());
+  const Tensor mixed = attend(*this, q, source.keys, source.values, bias, options_.scale);
+  const Tensor context = tap(*this, mixed.transpose(1, 2).reshape({batch, length, -1}), "context");
+  return tap(*this, proj_->forward(context));
+}
+
+Tensor CrossAttention::forward(const Tokens&) {
+  throw std::logic_error("cross-attention reads its source from a state that remember() makes");
+}
+
+}  // namespace tessera
