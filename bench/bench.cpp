@@ -49,8 +49,13 @@ Pair interleave(int runs, const std::function<void()>& ours, const std::function
 
 namespace {
 
-void print(const Comparison& line, bool json) {
-  if (json) {
+enum class Form { kTable, kJson, kMarkdown };
+
+void print(const Comparison& line, Form form) {
+  if (form == Form::kMarkdown) {
+    std::printf("| %s | %s | %.2f %s | %s | %.2f %s | %.2f |\n", line.name.c_str(), line.ours.c_str(), line.ours_value,
+                line.unit.c_str(), line.peer.c_str(), line.peer_value, line.unit.c_str(), line.ratio);
+  } else if (form == Form::kJson) {
     const nlohmann::json object = {{"name", line.name},
                                    {"ours", line.ours},
                                    {"ours_value", line.ours_value},
@@ -67,25 +72,32 @@ void print(const Comparison& line, bool json) {
 }
 
 int run(int argc, char** argv) {
-  bool json = false;
+  Form form = Form::kTable;
   int runs = 15;
   for (int i = 1; i < argc; ++i) {
     if (std::strcmp(argv[i], "--json") == 0) {
-      json = true;
+      form = Form::kJson;
+    } else if (std::strcmp(argv[i], "--markdown") == 0) {
+      form = Form::kMarkdown;
+    } else if (std::strcmp(argv[i], "--help") == 0) {
+      std::printf("Usage: tessera_bench [--json | --markdown] [--runs COUNT]\n");
+      return 0;
     } else if (std::strcmp(argv[i], "--runs") == 0 && i + 1 < argc && std::atoi(argv[i + 1]) > 0) {
       runs = std::atoi(argv[++i]);
     } else {
-      throw Error("is no option", argv[i], "use --json or --runs COUNT");
+      throw Error("is no option", argv[i], "use --json, --markdown or --runs COUNT");
     }
   }
   use_threads();
-  if (!json)
+  if (form == Form::kMarkdown)
+    std::printf("| what | this | | compared with | | ratio |\n| --- | --- | ---: | --- | ---: | ---: |\n");
+  if (form == Form::kTable)
     std::printf(
         "Ratios of %d interleaved runs on %d threads; above 1 means that the left side is better.\n%-34s %-44s %-50s "
         "%6s\n",
         runs, threads(), "", "this", "compared with", "ratio");
   for (const auto& part : {process, loading, encoding})
-    for (const Comparison& line : part(runs)) print(line, json);
+    for (const Comparison& line : part(runs)) print(line, form);
   return 0;
 }
 
