@@ -5,6 +5,7 @@
 #include <stdexcept>
 
 #include "core/error.h"
+#include "layers/attention_by_head.h"
 
 namespace tessera {
 
@@ -56,6 +57,7 @@ Tensor Attention::mix(const Tokens& tokens, KeyValueCache* cache) {
 Tensor attend(const torch::nn::Module& module, const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& bias,
               double scale) {
   if (scale == 0) scale = 1 / std::sqrt(static_cast<double>(q.size(-1)));
+  if (!Taps::wanted(module, "weights") && can_attend_by_head(q, k, v)) return attention_by_head(q, k, v, bias, scale);
   const int64_t batch = q.size(0), heads = q.size(1), length = q.size(2), keys = k.size(2), groups = k.size(1);
   // The heads that share a key stand one after the other, so that one product serves them all.
   const Tensor grouped = (q * scale).reshape({batch, groups, heads / groups * length, q.size(3)});

@@ -27,8 +27,6 @@ void share_weights(const DualEncoder& master, const DualEncoder& model) {
   torch::NoGradGuard no_gradient;
   auto own = model.named_parameters();
   for (const auto& item : master.named_parameters()) own[item.key()].set_data(item.value().detach());
-  auto buffers = model.named_buffers();
-  for (const auto& item : master.named_buffers()) buffers[item.key()].copy_(item.value());
 }
 
 }  // namespace
@@ -55,6 +53,7 @@ void Replicas::run(const std::function<void(size_t)>& job) {
 }
 
 Replicas::Features Replicas::forward(const Tensor& pixels, const TextBatch& texts) {
+  copy_buffers();  // now and not after averaging: a state may have been loaded into the master since
   run([&](size_t index) {
     const Autocast autocast(dtype_);
     Part& part = parts_[index];
@@ -90,7 +89,7 @@ void Replicas::backward(const Features& features) {
   });
   if (parts_.size() == 1) return;
   sum_gradients();
-  average_buffers();
+  if (features.images.defined()) average_buffers();
 }
 
 void Replicas::sum_gradients() {
@@ -117,7 +116,15 @@ void Replicas::average_buffers() {
     if (!master[i].is_floating_point()) continue;
     for (size_t r = 1; r < parts_.size(); ++r) master[i].add_(parts_[r].model->buffers()[i]);
     master[i].div_(static_cast<double>(parts_.size()));
-    for (size_t r = 1; r < parts_.size(); ++r) parts_[r].model->buffers()[i].copy_(master[i]);
+  }
+}
+
+void Replicas::copy_buffers() {
+  torch::NoGradGuard no_gradient;
+  const auto master = parts_[0].model->buffers();
+  for (size_t r = 1; r < parts_.size(); ++r) {
+    auto own = parts_[r].model->buffers();
+    for (size_t i = 0; i < master.size(); ++i) own[i].copy_(master[i]);
   }
 }
 

@@ -39,6 +39,7 @@ class Replicas {
   void run(const std::function<void(size_t)>& job);
   void sum_gradients();
   void average_buffers();
+  void copy_buffers();
 
   std::vector<Part> parts_;
   std::unique_ptr<WorkerPool> pool_;

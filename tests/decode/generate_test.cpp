@@ -2,8 +2,8 @@
 
 #include <gmock/gmock.h>
 
-#include "core/scratch.h"
 #include "language/language_models.h"
+#include "support/scratch.h"
 
 namespace tessera {
 namespace {

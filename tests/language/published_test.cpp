@@ -1,9 +1,9 @@
 // The two ways in which published configs spell one thing, and what must not pass silently.
 #include <gmock/gmock.h>
 
-#include "core/scratch.h"
 #include "language/language_models.h"
 #include "layers/family.h"
+#include "support/scratch.h"
 
 namespace tessera {
 namespace {

@@ -4,8 +4,8 @@
 
 #include <cmath>
 
-#include "core/scratch.h"
 #include "layers/promises.h"
+#include "support/scratch.h"
 
 namespace tessera {
 namespace {

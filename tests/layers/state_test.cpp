@@ -1,12 +1,12 @@
 // What mixers that go on with a sequence remember.
 #include <gmock/gmock.h>
 
-#include "core/scratch.h"
 #include "layers/attention.h"
 #include "layers/causal_convolution.h"
 #include "layers/promises.h"
 #include "layers/ssd.h"
 #include "layers/unfilled.h"
+#include "support/scratch.h"
 
 namespace tessera {
 namespace {

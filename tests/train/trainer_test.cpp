@@ -255,6 +255,26 @@ TEST_F(TrainerTest, ReplicasComeToTheSameWeights) {
   EXPECT_LT((one.tensor(name) - three.tensor(name)).abs().max().item<double>(), 2e-3);
 }
 
+TEST_F(TrainerTest, ReplicasWithRunningMeansResumeAndLeaveThemToTheNames) {
+  Json json = recipe_json();
+  json["model"]["image"] = {
+      {"kind", "hybrid-vit"}, {"image", {16, 16}}, {"stem", 16}, {"widths", {32, 32}}, {"blocks", {0, 1}}};
+  json["model"]["image_pool"] = {{"kind", "mean"}};
+  json["objective"] = {{"image_proxies", 1}};
+  json["replicas"] = 2;
+  const auto steps = json["steps"].get<int64_t>();
+  run(json, "pictures");
+  json["names"] = {{"steps", 4}, {"candidates", 4}, {"languages_per_step", 1}};
+  run(json, "whole");
+  for (const int64_t at : {steps / 2, steps + 2}) run(json, "parts", [&](int64_t step) { return step == at; });
+  EXPECT_TRUE(run(json, "parts").finished);
+  expect_same_state("whole", "parts");
+  const Checkpoint before = Checkpoint::open(folder_ / "pictures" / "state.safetensors");
+  const Checkpoint after = Checkpoint::open(folder_ / "whole" / "state.safetensors");
+  for (const auto& [name, info] : before.tensors())
+    EXPECT_TRUE(!name.starts_with("model.image") || before.tensor(name).equal(after.tensor(name))) << name;
+}
+
 TEST_F(TrainerTest, AccumulatesMicroBatches) {
   Json json = recipe_json();
   json["steps"] = 4;
