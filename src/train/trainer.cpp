@@ -198,7 +198,9 @@ double Trainer::name_step(int64_t number) {
 /// What the optimizer's learning rate is multiplied with.
 double Trainer::rate_factor(int64_t number) const {
   if (number < recipe_.steps) return schedule_factor(recipe_.schedule, number, recipe_.steps);
-  return schedule_factor(recipe_.schedule, number - recipe_.steps, recipe_.names.steps) * recipe_.names.learning_rate /
+  ScheduleOptions names = recipe_.schedule;
+  names.restarts.clear();
+  return schedule_factor(names, number - recipe_.steps, recipe_.names.steps) * recipe_.names.learning_rate /
          recipe_.optimizer.learning_rate;
 }
 

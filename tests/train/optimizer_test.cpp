@@ -95,5 +95,19 @@ TEST(Schedule, RisesThenFallsAsACosine) {
   EXPECT_EQ(schedule_factor({.kind = "constant", .warmup = 0}, 99, 100), 1);
 }
 
+TEST(Schedule, BeginsAnewAtARestartWithItsOwnPeak) {
+  ScheduleOptions options{.warmup = 0, .final = 0};
+  options.restarts = {{.step = 100, .peak = 0.5}, {.step = 150, .peak = 0.2}};
+  EXPECT_NEAR(schedule_factor(options, 50, 200), 0.5, 1e-12);
+  EXPECT_NEAR(schedule_factor(options, 100, 200), 0.5, 1e-12);
+  EXPECT_NEAR(schedule_factor(options, 125, 200), 0.25, 1e-12);
+  EXPECT_NEAR(schedule_factor(options, 150, 200), 0.2, 1e-12);
+  EXPECT_NEAR(schedule_factor(options, 175, 200), 0.1, 1e-12);
+  for (int64_t step = 0; step < 100; ++step)  // the first cycle is what the run without restarts was
+    EXPECT_EQ(schedule_factor(options, step, 200), schedule_factor({.warmup = 0, .final = 0}, step, 100));
+  options.restarts = {{.step = 100}, {.step = 100}};
+  EXPECT_THROW(check_schedule(options, "schedule"), Error);
+}
+
 }  // namespace
 }  // namespace tessera
