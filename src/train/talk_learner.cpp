@@ -14,6 +14,7 @@ namespace {
 
 constexpr uint64_t kQuestions = 4;  // a purpose of draws; see picture_sampler.cpp for the others
 constexpr int64_t kIgnored = -100;
+constexpr size_t kParts = 3;  // by length, into which the rows of a step are divided
 const char* const kDual = "encoder.dual.";
 
 /// One of the keys, as often as its weight says.
@@ -61,8 +62,8 @@ std::optional<Question> TalkBatchMaker::draw(const Picture& picture, Random& ran
   return {};
 }
 
-TalkBatchMaker::Row TalkBatchMaker::row(const Question& question) const {
-  Row row{format_.prompt(tokenizer_.encode(question.text, false).ids, true), 0};
+TalkBatchMaker::Row TalkBatchMaker::row(size_t picture, const Question& question) const {
+  Row row{static_cast<int64_t>(picture), format_.prompt(tokenizer_.encode(question.text, false).ids, true), 0};
   row.answer = row.ids.size();
   const auto answer = tokenizer_.encode(question.answer, false).ids;
   row.ids.insert(row.ids.end(), answer.begin(), answer.end());
@@ -70,21 +71,25 @@ TalkBatchMaker::Row TalkBatchMaker::row(const Question& question) const {
   return row;
 }
 
-void TalkBatchMaker::fill(TalkBatch& batch, const std::vector<Row>& rows) const {
+TalkRows TalkBatchMaker::together(std::span<const Row> rows) const {
   size_t longest = 0;
   for (const auto& row : rows) longest = std::max(longest, row.ids.size());
   const auto count = static_cast<int64_t>(rows.size()), length = static_cast<int64_t>(longest);
+  TalkRows batch;
+  batch.pictures = torch::empty({count}, torch::kInt64);
   batch.text.ids = torch::full({count, length}, format_.end, torch::kInt64);
   batch.text.mask = torch::zeros({count, length}, torch::kBool);
   batch.labels = torch::full({count, length}, kIgnored, torch::kInt64);
   for (size_t i = 0; i < rows.size(); ++i) {
     const auto at = static_cast<int64_t>(i) * length;
     const auto& row = rows[i];
+    batch.pictures.data_ptr<int64_t>()[i] = row.picture;
     std::copy(row.ids.begin(), row.ids.end(), batch.text.ids.data_ptr<int64_t>() + at);
     std::fill_n(batch.text.mask.data_ptr<bool>() + at, row.ids.size(), true);
     std::copy(row.ids.begin() + static_cast<std::ptrdiff_t>(row.answer), row.ids.end(),
               batch.labels.data_ptr<int64_t>() + at + static_cast<int64_t>(row.answer));
   }
+  return batch;
 }
 
 TalkBatch TalkBatchMaker::make(int64_t number) const {
@@ -92,26 +97,24 @@ TalkBatch TalkBatchMaker::make(int64_t number) const {
   Random random(mix_seed(mix_seed(static_cast<uint64_t>(recipe_.seed), kQuestions), static_cast<uint64_t>(number)));
   std::vector<Image> copies(chosen.size());
   std::vector<Row> rows;
-  std::vector<int64_t> pictures;
-  const auto ask = [&](size_t picture, const Question& question) {
-    rows.push_back(row(question));
-    pictures.push_back(static_cast<int64_t>(picture));
-  };
   for (size_t i = 0; i < chosen.size(); ++i) {
     const Picture& picture = pictures_.pictures[static_cast<size_t>(chosen[i])];
     if (random.chance(recipe_.questions.several)) {
       const auto count = static_cast<int64_t>(1 + random.below(kMostOfSeveral));
       copies[i] = several(picture.pixels, count, random);
-      ask(i, questions_.how_many(count, random));
+      rows.push_back(row(i, questions_.how_many(count, random)));
       continue;
     }
     for (int64_t k = 0; k < recipe_.questions.per_picture; ++k)
-      if (const auto question = draw(picture, random)) ask(i, *question);
+      if (const auto question = draw(picture, random)) rows.push_back(row(i, *question));
   }
+  std::stable_sort(rows.begin(), rows.end(), [](const Row& a, const Row& b) { return a.ids.size() < b.ids.size(); });
   TalkBatch batch;
   batch.pixels = sampler_.pixels(number, chosen, [&](size_t i) { return copies[i].empty() ? nullptr : &copies[i]; });
-  batch.pictures = torch::tensor(pictures, torch::kInt64);
-  fill(batch, rows);
+  for (size_t part = 0; part < kParts; ++part) {
+    const size_t begin = rows.size() * part / kParts, end = rows.size() * (part + 1) / kParts;
+    if (begin < end) batch.rows.push_back(together(std::span(rows).subspan(begin, end - begin)));
+  }
   return batch;
 }
 
@@ -164,23 +167,31 @@ void TalkLearner::begin(int64_t step) {
                                               recipe_.steps * micro, recipe_.workers, 2 * recipe_.workers + 2);
 }
 
+/// The sum of the losses of all tokens of the answers. @param pictures  the tokens of each picture, B x P x D
+Tensor TalkLearner::loss_of(const TalkRows& rows, const Tensor& pictures) const {
+  const Tokens tokens = model_->join(pictures.index_select(0, rows.pictures).unbind(0), rows.text);
+  const Tensor hidden = model_->hidden(tokens, nullptr).x;  // R x L x D
+  const int64_t length = hidden.size(1);
+  const Tensor labels = rows.labels.narrow(1, 1, length - 1).reshape(-1);
+  const Tensor answers = labels.ne(kIgnored).nonzero().squeeze(1);  // questions are not predicted
+  const Tensor before = hidden.narrow(1, 0, length - 1).reshape({-1, hidden.size(2)}).index_select(0, answers);
+  const Tensor logits = model_->logits(before.unsqueeze(0)).squeeze(0).to(torch::kFloat32);
+  return torch::cross_entropy_loss(logits, labels.index_select(0, answers), {}, at::Reduction::Sum);
+}
+
 double TalkLearner::step(int64_t number) {
   double sum = 0;
   for (int64_t i = 0; i < recipe_.accumulate; ++i) {
     const TalkBatch batch = batches_->next();
-    Tensor loss;
+    int64_t answers = 0;
+    for (const auto& rows : batch.rows) answers += rows.labels.ne(kIgnored).sum().item<int64_t>();
+    Tensor loss = torch::zeros({});
     {
       const Autocast autocast(precision_of(recipe_));
-      const Tensor pictures = model_->picture_tokens(batch.pixels).index_select(0, batch.pictures);
-      const Tokens tokens = model_->join(pictures.unbind(0), batch.text);
-      const Tensor hidden = model_->hidden(tokens, nullptr).x;  // R x L x D
-      const int64_t length = hidden.size(1);
-      const Tensor labels = batch.labels.narrow(1, 1, length - 1).reshape(-1);
-      const Tensor rows = labels.ne(kIgnored).nonzero().squeeze(1);  // only answers are predicted
-      const Tensor chosen = hidden.narrow(1, 0, length - 1).reshape({-1, hidden.size(2)}).index_select(0, rows);
-      const Tensor logits = model_->logits(chosen.unsqueeze(0)).squeeze(0).to(torch::kFloat32);
-      loss = torch::cross_entropy_loss(logits, labels.index_select(0, rows)) / static_cast<double>(recipe_.accumulate);
+      const Tensor pictures = model_->picture_tokens(batch.pixels);
+      for (const auto& rows : batch.rows) loss = loss + loss_of(rows, pictures);
     }
+    loss = loss / static_cast<double>(std::max<int64_t>(answers, 1) * recipe_.accumulate);
     sum += checked_loss(loss, number);
     torch::autograd::backward({loss}, {});
   }

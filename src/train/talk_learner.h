@@ -1,5 +1,6 @@
 #pragma once
 #include <memory>
+#include <span>
 
 #include "data/questions.h"
 #include "tasks/evaluate_talk.h"
@@ -9,12 +10,17 @@
 
 namespace tessera {
 
-/// Pictures and what is asked about them, as one step takes them.
-struct TalkBatch {
-  Tensor pixels;    ///< B x 3 x H x W, normalised
+/// Rows of picture, question and answer.
+struct TalkRows {
   Tensor pictures;  ///< R, int64: the picture of each row
   TextBatch text;   ///< R x L: picture, question, answer
   Tensor labels;    ///< R x L, int64: the answers and their ends; -100 elsewhere
+};
+
+/// Pictures and what is asked about them, as one step takes them.
+struct TalkBatch {
+  Tensor pixels;               ///< B x 3 x H x W, normalised
+  std::vector<TalkRows> rows;  ///< short rows apart from long ones, which would fill them up with padding
 };
 
 /// Draws questions for the pictures of a micro-batch. Batch i is a function of the recipe and i alone.
@@ -26,12 +32,13 @@ class TalkBatchMaker {
 
  private:
   struct Row {
+    int64_t picture;
     std::vector<int64_t> ids;
     size_t answer;  // where it begins
   };
   std::optional<Question> draw(const Picture& picture, Random& random) const;
-  Row row(const Question& question) const;
-  void fill(TalkBatch& batch, const std::vector<Row>& rows) const;
+  Row row(size_t picture, const Question& question) const;
+  TalkRows together(std::span<const Row> rows) const;
 
   const Recipe& recipe_;
   const Pictures& pictures_;
@@ -64,6 +71,7 @@ class TalkLearner : public Learner {
 
  private:
   std::shared_ptr<Talker> make() const;
+  Tensor loss_of(const TalkRows& rows, const Tensor& pictures) const;
 
   const Recipe& recipe_;
   Model base_;

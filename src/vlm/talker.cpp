@@ -16,6 +16,13 @@ VisionLanguageOptions joining(const TalkerOptions& options) {
   return {.join = "replace", .placeholder_id = vocabulary.get<int64_t>()};
 }
 
+/// The mean features of each cell of a coarser grid: N x L x D -> N x cells x D.
+Tensor averaged(const Tokens& tokens, const Grid& cells) {
+  const Tensor body = tokens.body();
+  const Tensor map = body.transpose(1, 2).reshape({body.size(0), body.size(2), tokens.grid[0], tokens.grid[1]});
+  return torch::adaptive_avg_pool2d(map, {cells[0], cells[1]}).flatten(2).transpose(1, 2);
+}
+
 /// Thumbnails of the cells of a grid: N x 3 x H x W -> N x cells x 3 patch^2.
 Tensor thumbnails(const Tensor& pixels, const Grid& grid, int64_t patch) {
   const Tensor small = torch::adaptive_avg_pool2d(pixels, {grid[0] * patch, grid[1] * patch});
@@ -32,14 +39,13 @@ Talker::Talker(const TalkerOptions& options, const std::shared_ptr<DualEncoder>&
 
 Tensor Talker::picture_tokens(const Tensor& pixels) {
   const Tokens seen = dual().image().forward(pixels);
-  if (seen.grid != cells_)
-    throw Error("the tower makes another number of cells than the decoder was made for", "talker",
-                "give pictures of the size that its processor makes");
+  if (seen.grid.size() != 2)
+    throw Error("makes no grid of tokens", "dual_encoder.image", "take an encoder that keeps the picture's plane");
   const Tensor shown = naming_->forward(unit(dual().encode_image(seen).to(torch::kFloat32))).unsqueeze(1);
-  const Tensor body = seen.body();
+  const Tensor features = averaged(seen, cells_);
   Tokens cells;
-  cells.grid = seen.grid;
-  cells.x = torch::cat({body, thumbnails(pixels, seen.grid, patch_).to(body.scalar_type())}, 2);
+  cells.grid = cells_;
+  cells.x = torch::cat({features, thumbnails(pixels, cells_, patch_).to(features.scalar_type())}, 2);
   const Tensor bridged = bridge().forward(cells).x;
   return torch::cat({shown.to(bridged.scalar_type()), bridged}, 1);
 }

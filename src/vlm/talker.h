@@ -9,8 +9,8 @@ struct TalkerOptions {
   Json dual_encoder;  ///< DualEncoderOptions
   Json bridge;        ///< from cells of the picture: {"kind": "mlp", "dim": tower width + 3 patch^2, "width": ...}
   Json language;      ///< {"kind": "decoder", ...}
-  std::vector<int64_t> cells = {4, 4};  ///< rows and columns of the tower's map
-  int64_t patch = 4;  ///< pixels on a side of the thumbnail of each cell
+  std::vector<int64_t> cells = {2, 2};  ///< rows and columns in which the decoder reads a picture
+  int64_t patch = 8;                    ///< pixels on a side of the thumbnail of each cell
 };
 TESSERA_OPTIONS(TalkerOptions, dual_encoder, bridge, language, cells, patch)
 
@@ -28,8 +28,8 @@ class DualEncoderTower : public Encoder {
 };
 
 /// A picture becomes one token for what it shows, made of its vector in the shared space of pictures and names, and
-/// one for each cell of the tower's map, made by the bridge of the cell's features and of a thumbnail of its pixels:
-/// a tower that learned names has learned to overlook colour.
+/// one for each cell of a coarse grid, made by the bridge of the tower's features there, averaged, and of a thumbnail
+/// of its pixels: a tower that learned names has learned to overlook colour.
 ///
 /// It answers single questions: pictures, question, begin-of-text; then answer, end-of-text. In the ids a picture is
 /// picture_length() times the placeholder, which lies beyond the vocabulary.

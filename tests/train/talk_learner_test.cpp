@@ -84,6 +84,8 @@ class TalkLearnerTest : public ::testing::Test {
     return {{"base", (folder_ / "base").string()},
             {"model",
              {{"cells", {4, 4}},
+              {"patch", 4},
+              {"patch", 4},
               {"bridge", {{"kind", "mlp"}, {"dim", 56}, {"width", 16}}},
               {"language",
                {{"kind", "decoder"},
