@@ -19,6 +19,8 @@ struct Tokens {
   torch::Tensor mass;    ///< B x L, how many original tokens each stands for; undefined: one each
   torch::Tensor source;  ///< B x L0, for every original token the index of the token that now holds it, -1 where it was
                          ///< dropped; undefined: identity
+  torch::Tensor span;    ///< B x L, int64: tokens of one number attend to each other in both directions where attention
+                         ///< is causal (a prompt before its answer); -1: none; undefined: no token has one
   Grid grid;             ///< extent per axis when the tokens between prefix and suffix fill a grid, else empty
   int64_t prefix = 0;    ///< tokens before the grid: class token, registers, prompts
   int64_t suffix = 0;    ///< tokens after it (a class token may stand last)

@@ -7,4 +7,11 @@ Registry<Encoder>& encoders() {
   return registry;
 }
 
+Tokens Encoder::forward(const Tensor& pixels, const Tensor& real) {
+  if (real.defined() && !real.all().item<bool>())
+    throw Error("this encoder reads whole pictures and cannot leave pixels out", "encoder",
+                "give pictures of one size, or one by one");
+  return forward(pixels);
+}
+
 }  // namespace tessera

@@ -9,6 +9,10 @@ namespace tessera {
 class Encoder : public Module {
  public:
   virtual Tokens forward(const Tensor& pixels) = 0;
+  /// Pictures of different sizes in one batch.
+  /// @param real  B x H x W, true where a pixel belongs to the picture; undefined: all do
+  /// @throws Error where some do not, unless the encoder overrides it: most read whole pictures
+  virtual Tokens forward(const Tensor& pixels, const Tensor& real);
   virtual int64_t width() const = 0;
 };
 

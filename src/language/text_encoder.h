@@ -1,16 +1,10 @@
 #pragma once
 #include "core/registry.h"
+#include "core/text_batch.h"
 #include "core/tokens.h"
 #include "layers/module.h"
 
 namespace tessera {
-
-/// A batch of token ids.
-struct TextBatch {
-  Tensor ids;       ///< B x L, int64
-  Tensor mask;      ///< B x L, true where a token is real; undefined: all are
-  Tensor type_ids;  ///< B x L, int64; undefined: zeros
-};
 
 /// Ids to tokens: B x L in, features B x L x width() out.
 class TextEncoder : public Module {

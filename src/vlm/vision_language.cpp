@@ -1,0 +1,99 @@
+#include "vlm/vision_language.h"
+
+#include "io/published_config.h"
+#include "layers/family.h"
+#include "vlm/splice.h"
+
+namespace tessera {
+
+VisionLanguage::VisionLanguage(const VisionLanguageParts& parts, const VisionLanguageOptions& options)
+    : options_(options) {
+  check_choice(options.join, {"replace", "prepend"}, "join");
+  check_choice(options.features, {"patches", "all"}, "features");
+  if (parts.bridge->width() != parts.language->width())
+    throw Error("the bridge makes tokens of width " + std::to_string(parts.bridge->width()) +
+                    ", the language model reads " + std::to_string(parts.language->width()),
+                "bridge", "the parts do not belong together");
+  encoder_ = register_module("encoder", parts.encoder);
+  bridge_ = register_module("bridge", parts.bridge);
+  language_ = register_module("language", parts.language);
+}
+
+Tokens VisionLanguage::bridged(const Tensor& pixels, const Tensor& real, const TextBatch& instruction) {
+  Tokens visual = encoder_->forward(pixels, real);
+  if (options_.features == "patches" && visual.prefix + visual.suffix > 0) {
+    if (visual.mask.defined())
+      visual.mask = visual.mask.narrow(1, visual.prefix, visual.mask.size(1) - visual.prefix - visual.suffix);
+    visual.x = visual.body();
+    visual.prefix = visual.suffix = 0;
+  }
+  return bridge_->forward(visual, instruction.ids.defined() ? &instruction : nullptr);
+}
+
+std::vector<Tensor> VisionLanguage::picture_tokens(const MultimodalBatch& batch) {
+  const ImageBatch& pictures = batch.pictures;
+  if (!pictures.pixel_values.defined() || pictures.pixel_values.size(0) == 0) return {};
+  return bridged(pictures.pixel_values, pictures.pixel_mask, batch.instruction).x.unbind(0);
+}
+
+Tokens VisionLanguage::join(const std::vector<Tensor>& pictures, const TextBatch& text) {
+  Tokens tokens;
+  tokens.mask = text.mask;
+  if (options_.join == "prepend") {
+    tokens.x = language_->embed(text.ids);
+    return pictures.empty() ? tokens : prepend_pictures(pictures, tokens);
+  }
+  const Tensor places = text.ids.eq(options_.placeholder_id);  // B x L
+  tokens.x = replace_placeholders(language_->embed(text.ids.masked_fill(places, 0)), places, pictures);
+  return tokens;
+}
+
+Prompt VisionLanguage::begin(const MultimodalBatch& batch) {
+  return {join(picture_tokens(batch), batch.text), language_->start()};
+}
+
+Tensor VisionLanguage::forward(const MultimodalBatch& batch) {
+  Prompt prompt = begin(batch);
+  return logits(hidden(prompt.tokens, &prompt.state).x);
+}
+
+std::shared_ptr<VisionLanguage> make_vision_language(const Json& options, const std::string& where) {
+  PublishedConfig config(options, where);
+  const auto part = [&](const char* name) { return config.nested(name).json(); };
+  const VisionLanguageParts parts{encoders().make(part("encoder"), where + ": encoder"),
+                                  bridges().make(part("bridge"), where + ": bridge"),
+                                  language_models().make(part("language"), where + ": language")};
+  Json rest = options;
+  for (const char* name : {"encoder", "bridge", "language"}) rest.erase(name);
+  return std::make_shared<VisionLanguage>(parts, read_options<VisionLanguageOptions>(rest, where));
+}
+
+Tensor generate(VisionLanguage& model, const MultimodalBatch& batch, const GenerateOptions& options) {
+  const torch::NoGradGuard no_grad;
+  Prompt prompt = model.begin(batch);
+  const Tensor last = last_real(model.hidden(prompt.tokens, &prompt.state).x, prompt.tokens.mask);
+  const Tensor first = model.logits(last).argmax(-1).unsqueeze(1);  // B x 1
+  if (options.max_new_tokens <= 1) return first.narrow(1, 0, std::max<int64_t>(options.max_new_tokens, 0));
+  Tensor ended = torch::zeros_like(first, torch::kBool);
+  for (const int64_t end : options.end_ids) ended = ended | first.eq(end);
+  if (ended.all().item<bool>()) return first;
+  GenerateOptions rest = options;
+  --rest.max_new_tokens;
+  const Tensor more = generate(model, {first, {}, {}}, prompt.state, rest);
+  return torch::cat({first, more.masked_fill(ended, options.padding_id)}, 1);
+}
+
+namespace {
+
+const FamilyRegistration own(
+    {"vision-language", "encoder, bridge and language model of any kind (Tessera)",
+     [](const Json& config) { return is_model_type(config, {"tessera-vision-language"}); },
+     [](const Json& json, const std::string& where) -> Assembly {
+       PublishedConfig config(json, where);
+       const Json options = config.nested("vision_language").json();
+       config.done();
+       return {make_vision_language(options, where + ": vision_language"), NameTable{{"*", "*"}}};
+     }});
+
+}  // namespace
+}  // namespace tessera

@@ -1,0 +1,96 @@
+#pragma once
+#include "bridges/bridge.h"
+#include "decode/generate.h"
+#include "encoders/encoder.h"
+#include "language/language_model.h"
+#include "processors/image_processor.h"
+
+namespace tessera {
+
+/// What a vision-language model reads: pictures, and texts that have places for them.
+struct MultimodalBatch {
+  ImageBatch pictures;    ///< of all texts in order of appearance, any number each; pixel_values undefined: none
+  TextBatch text;         ///< B x L with as many placeholders as the pictures have tokens; mask where padded
+  TextBatch instruction;  ///< what the bridge reads beside each picture, N x Q; ids undefined: nothing
+};
+
+/// Where a sequence stands before its first new token.
+struct Prompt {
+  Tokens tokens;        ///< to be given to hidden() next
+  LanguageState state;  ///< what hidden() goes on from
+};
+
+/// The parts of a vision-language model.
+struct VisionLanguageParts {
+  std::shared_ptr<Encoder> encoder;
+  std::shared_ptr<Bridge> bridge;
+  std::shared_ptr<LanguageModel> language;
+};
+
+struct VisionLanguageOptions {
+  std::string join = "replace";      ///< replace: at placeholders; prepend: one picture before each text
+  int64_t placeholder_id = 32000;    ///< of a token of a picture; may lie beyond the vocabulary
+  std::string features = "patches";  ///< which of the encoder's tokens go on: patches (no class token), or all
+};
+TESSERA_OPTIONS(VisionLanguageOptions, join, placeholder_id, features)
+
+/// A picture encoder, a bridge and a language model as one model: LLaVA (Liu et al., 2023) and its relatives.
+///
+/// As a LanguageModel it is its language model, so that it decodes as any other: begin() encodes the pictures once and
+/// makes the prompt's token vectors; hidden() takes them, at once or in pieces; what follows are ids.
+///
+///   Prompt prompt = model.begin(batch);
+///   Tensor logits = model.logits(model.hidden(prompt.tokens, &prompt.state).x);
+///   logits = model.forward({next_ids, {}, {}}, &prompt.state);  // and so on
+///
+/// A family with another way to encode or to join overrides picture_tokens(), join() or begin().
+class VisionLanguage : public LanguageModel {
+ public:
+  /// @throws Error where the parts do not fit together
+  VisionLanguage(const VisionLanguageParts& parts, const VisionLanguageOptions& options);
+
+  /// The tokens of each picture in the language model's width, n x width; n may differ by picture.
+  virtual std::vector<Tensor> picture_tokens(const MultimodalBatch& batch);
+  /// The token vectors of the texts with their pictures. @throws Error where places and pictures do not match
+  virtual Tokens join(const std::vector<Tensor>& pictures, const TextBatch& text);
+  /// Encodes and joins. A language model that reads a source first (T5) overrides it: the source becomes part of the
+  /// state, and the tokens are those that its decoder begins with.
+  virtual Prompt begin(const MultimodalBatch& batch);
+
+  /// The logits of all positions of the joined sequences, B x L x vocabulary.
+  Tensor forward(const MultimodalBatch& batch);
+  using LanguageModel::forward;
+
+  Tensor embed(const Tensor& ids) override { return language_->embed(ids); }
+  Tokens hidden(const Tokens& embedded, LanguageState* state) override { return language_->hidden(embedded, state); }
+  Tensor logits(const Tensor& hidden) override { return language_->logits(hidden); }
+  LanguageState start() const override { return language_->start(); }
+  bool outgrown(int64_t seen, int64_t length) const override { return language_->outgrown(seen, length); }
+  int64_t width() const override { return language_->width(); }
+  int64_t vocabulary() const override { return language_->vocabulary(); }
+  int64_t context() const override { return language_->context(); }
+
+  Encoder& encoder() { return *encoder_; }
+  Bridge& bridge() { return *bridge_; }
+  LanguageModel& language() { return *language_; }
+  const VisionLanguageOptions& options() const { return options_; }
+
+ protected:
+  /// Pixels N x C x H x W (and which are real, or undefined) through the encoder and the bridge: N x M x width.
+  Tokens bridged(const Tensor& pixels, const Tensor& real, const TextBatch& instruction);
+
+ private:
+  VisionLanguageOptions options_;
+  std::shared_ptr<Encoder> encoder_;
+  std::shared_ptr<Bridge> bridge_;
+  std::shared_ptr<LanguageModel> language_;
+};
+
+/// Builds a vision-language model from any parts: {"encoder": {"kind": ...}, "bridge": ..., "language": ...} and
+/// VisionLanguageOptions beside them. @throws Error
+std::shared_ptr<VisionLanguage> make_vision_language(const Json& options, const std::string& where);
+
+/// Answers each prompt of the batch with the likeliest tokens; see generate().
+Tensor generate(VisionLanguage& model, const MultimodalBatch& batch, const GenerateOptions& options);
+
+}  // namespace tessera
