@@ -1,7 +1,5 @@
 #include "language/causal_stack.h"
 
-#include "language/text_transformer.h"
-
 namespace tessera {
 
 CausalStack::CausalStack(const CausalStackOptions& options) : options_(options) {

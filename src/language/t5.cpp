@@ -2,7 +2,6 @@
 
 #include <cmath>
 
-#include "language/text_transformer.h"
 #include "layers/attention.h"
 #include "layers/feed_forward.h"
 
