@@ -80,7 +80,7 @@ std::vector<Subject> subjects() {
 
 std::shared_ptr<VisionLanguage> made(const Json& config) {
   const auto model = std::dynamic_pointer_cast<VisionLanguage>(assemble(config, "config.json").module);
-  testing::randomise(*model, 0.2);
+  testing::randomise(*model, 0.4);
   model->eval();
   return model;
 }
