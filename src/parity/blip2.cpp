@@ -26,13 +26,24 @@ Outputs decode_labels(VisionLanguage& model, const EncoderDecoder& language, con
       labels.defined() ? language.shifted(labels, text_id(golden, "pad_token_id", 0)) : in.at("decoder_input_ids");
   const Tensor logits = model.forward({ids, {}, {}}, &prompt.state);
   Outputs out{{"logits", logits}};
-  if (labels.defined()) out["loss"] = torch::cross_entropy_loss(logits.flatten(0, 1), labels.flatten());
+  // transformers' loss of Florence-2 moves the labels once more, as if the model had no decoder of its own: what it
+  // records asks each place for the label after its own. Training should not.
+  if (labels.defined())
+    out["loss"] = golden.system == "florence2" ? next_token_loss(logits, labels)
+                                               : torch::cross_entropy_loss(logits.flatten(0, 1), labels.flatten());
   return out;
 }
 
 Tensor generated(VisionLanguage& model, const Golden& golden, const Case& item, const Inputs& in) {
   const MultimodalBatch batch = batch_of(in);
-  const Tensor made = generate(model, batch, generate_options(golden, item));
+  const GenerateOptions options = generate_options(golden, item);
+  Tensor made = generate(model, batch, options);
+  // A token that ends what reaches the limit takes the place of the last.
+  const int64_t forced = text_id(golden, "forced_eos_token_id", -1);
+  if (forced >= 0 && made.size(1) == options.max_new_tokens) {
+    const Tensor last = made.select(1, made.size(1) - 1), open = last.ne(options.padding_id);
+    last.masked_fill_(open, forced);
+  }
   const auto* reader = dynamic_cast<EncoderDecoder*>(&model.language());
   const Tensor begin = reader ? torch::full({made.size(0), 1}, reader->start_id(), torch::kInt64) : batch.text.ids;
   return reader || item.attributes.value("includes_prompt", true) ? torch::cat({begin, made}, 1) : made;
