@@ -24,7 +24,7 @@ struct Model {
   std::shared_ptr<const Tokenizer> tokenizer;       ///< null when the folder ships none
   /// Of what a bridge reads beside the picture (InstructBLIP: the folder qformer_tokenizer); null when there is none.
   std::shared_ptr<const Tokenizer> instruction_tokenizer;
-  NameTable names;                                  ///< published names <-> module names
+  NameTable names;       ///< published names <-> module names
   StoredTensors stored;  ///< how each tensor stood in the file: names, types, what was ignored
 
   /// The module as `T`. @throws Error saying what the model is and `purpose`, what a T is needed for
