@@ -26,8 +26,12 @@ std::shared_ptr<ModuleList<Block>> vit_blocks(const VitOptions& o) {
     const double rising = o.depth > 1 ? o.drop_path * static_cast<double>(i) / static_cast<double>(o.depth - 1) : 0;
     const BlockOptions block{
         .dim = o.dim, .eps = o.eps, .layer_scale = o.layer_scale, .drop_path = rising, .dropout = o.dropout};
-    const AttentionOptions attention{
-        .dim = o.dim, .heads = o.heads, .qkv_bias = o.qkv_bias, .qk_norm = o.qk_norm, .eps = o.eps};
+    const AttentionOptions attention{.dim = o.dim,
+                                     .heads = o.heads,
+                                     .qkv_bias = o.qkv_bias,
+                                     .key_bias = o.key_bias,
+                                     .qk_norm = o.qk_norm,
+                                     .eps = o.eps};
     blocks->append(block, std::make_shared<Attention>(attention), std::make_shared<Mlp>(o.dim, o.ffn, o.activation));
   }
   return blocks;

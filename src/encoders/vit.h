@@ -13,7 +13,7 @@ struct VitOptions {
   int64_t channels = 3, dim = 768, depth = 12, heads = 12, ffn = 3072;
   std::string activation = "gelu";
   double eps = 1e-6;
-  bool qkv_bias = true, qk_norm = false;
+  bool qkv_bias = true, key_bias = true, qk_norm = false;  ///< see AttentionOptions
   bool patch_bias = true;
   bool class_token = true;  ///< a learned token before the patches
   int64_t registers =
@@ -26,9 +26,9 @@ struct VitOptions {
   double layer_scale = 0, drop_path = 0, dropout = 0;
 };
 
-TESSERA_OPTIONS(VitOptions, image, patch, channels, dim, depth, heads, ffn, activation, eps, qkv_bias, qk_norm,
-                patch_bias, class_token, registers, prefix_positions, fixed_positions, antialias_positions, pre_norm,
-                final_norm, layer_scale, drop_path, dropout)
+TESSERA_OPTIONS(VitOptions, image, patch, channels, dim, depth, heads, ffn, activation, eps, qkv_bias, key_bias,
+                qk_norm, patch_bias, class_token, registers, prefix_positions, fixed_positions, antialias_positions,
+                pre_norm, final_norm, layer_scale, drop_path, dropout)
 
 class Vit : public Encoder {
  public:

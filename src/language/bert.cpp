@@ -1,7 +1,6 @@
 #include "language/bert.h"
 
 #include "io/published_config.h"
-#include "language/text_transformer.h"
 #include "layers/attention.h"
 #include "layers/family.h"
 #include "layers/feed_forward.h"

@@ -1,7 +1,5 @@
 #include "language/causal_stack.h"
 
-#include "language/text_transformer.h"
-
 namespace tessera {
 
 CausalStack::CausalStack(const CausalStackOptions& options) : options_(options) {
@@ -26,7 +24,7 @@ Tensor CausalStack::embed(const Tensor& ids) {
 Tokens CausalStack::hidden(const Tokens& embedded, LanguageState* state) {
   Tokens tokens = with_positions(embedded, state);
   if (project_in_) tokens.x = project_in_->forward(tokens.x);
-  if (positions_) tokens.x = tokens.x + learned_positions(tokens.at);
+  if (positions_) tokens.x = tokens.x + learned_positions(*positions_, tokens.at, options_.position_offset);
   if (options_.dropout > 0) tokens.x = torch::dropout(tokens.x, options_.dropout, is_training());
   tokens.x = tap(*this, tokens.x, "embed");  // B x L x D
   for (size_t i = 0; i < blocks_->size(); ++i)
@@ -34,15 +32,6 @@ Tokens CausalStack::hidden(const Tokens& embedded, LanguageState* state) {
   if (norm_) tokens.x = norm_->forward(tokens.x);
   if (project_out_) tokens.x = project_out_->forward(tokens.x);
   return tokens;
-}
-
-Tensor CausalStack::learned_positions(const Tensor& at) {
-  const int64_t last = at.numel() > 0 ? at.max().item<int64_t>() : 0;
-  if (last >= options_.positions)
-    throw Error(
-        std::to_string(last + 1) + " tokens do not fit into the context of " + std::to_string(options_.positions),
-        "text", "shorten the text");
-  return positions_->forward(at.select(-1, 0) + options_.position_offset);
 }
 
 Tensor CausalStack::logits(const Tensor& hidden) {

@@ -35,8 +35,6 @@ class CausalStack : public LanguageModel {
   ModuleList<Block>& blocks() { return *blocks_; }
 
  private:
-  Tensor learned_positions(const Tensor& at);
-
   CausalStackOptions options_;
   std::shared_ptr<Embedding> words_, positions_;
   std::shared_ptr<Linear> project_in_, project_out_, head_;

@@ -39,6 +39,14 @@ Tokens with_positions(Tokens tokens, LanguageState* state) {
   return tokens;
 }
 
+Tensor learned_positions(Embedding& table, const Tensor& at, int64_t offset) {
+  const int64_t context = table.weight.size(0) - offset, last = at.numel() > 0 ? at.max().item<int64_t>() : 0;
+  if (last >= context)
+    throw Error(std::to_string(last + 1) + " tokens do not fit into the context of " + std::to_string(context), "text",
+                "shorten the text");
+  return table.forward(at.select(-1, 0) + offset);
+}
+
 Tensor next_token_loss(const Tensor& logits, const Tensor& labels) {
   const int64_t length = logits.size(1) - 1;
   return torch::cross_entropy_loss(logits.narrow(1, 0, length).flatten(0, 1), labels.narrow(1, 1, length).flatten());

@@ -1,6 +1,7 @@
 #pragma once
 #include "core/registry.h"
 #include "language/text_encoder.h"
+#include "layers/linear.h"
 #include "layers/mixer.h"
 
 namespace tessera {
@@ -58,6 +59,11 @@ Registry<LanguageModel>& language_models();
 /// The tokens with coordinates (where `at` is undefined: the number of real tokens before each), and the count of the
 /// state moved on. @throws Error when the state has seen a batch of another size
 Tokens with_positions(Tokens tokens, LanguageState* state);
+
+/// The rows of a table of learned positions for coordinates as with_positions() makes them: B or 1 x L x D.
+/// @param offset  rows of the table before the first position
+/// @throws Error when the table ends before them
+Tensor learned_positions(Embedding& table, const Tensor& at, int64_t offset);
 
 /// The mean cross entropy of predicting every label from the logits one position before it. Labels of -100 do not
 /// count.

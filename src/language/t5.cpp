@@ -2,7 +2,6 @@
 
 #include <cmath>
 
-#include "language/text_transformer.h"
 #include "layers/attention.h"
 #include "layers/feed_forward.h"
 
@@ -53,15 +52,10 @@ T5::T5(const T5Options& options) : options_(options) {
   words_ = add<Embedding>("words", o.vocabulary, o.dim);
   encoder_ = add<T5Encoder>("encoder", o);
   distances_ = add<RelativeBias>("distances", distances_of(o, false));
-  self_ = add<ModuleList<Block>>("self");
-  cross_ = add<ModuleList<Block>>("cross");
   const CrossAttentionOptions reader{
       .dim = o.dim, .heads = o.heads, .head_dim = o.head_dim, .qkv_bias = false, .proj_bias = false, .scale = 1};
-  for (int64_t i = 0; i < o.decoder_depth; ++i) {
-    self_->append(block_of(o), attention_of(o, true, distances_), nullptr);
-    readers_.push_back(std::make_shared<CrossAttention>(reader));
-    cross_->append(block_of(o), readers_.back(), ffn_of(o));
-  }
+  for (int64_t i = 0; i < o.decoder_depth; ++i)
+    append_layer(block_of(o), attention_of(o, true, distances_), reader, ffn_of(o));
   norm_ = add<Norm>("norm", o.dim, o.eps, "rms");
   if (!o.tied) head_ = add<Linear>("head", o.dim, o.vocabulary, false);
 }
@@ -71,48 +65,16 @@ Tensor T5::embed(const Tensor& ids) {
   return words_->forward(ids);
 }
 
-Tokens T5::encode(const TextBatch& source) {
-  Tokens tokens;
-  tokens.x = embed(source.ids);
-  tokens.mask = source.mask;
-  return encode_embedded(tokens);
-}
-
 Tokens T5::encode_embedded(const Tokens& embedded) { return encoder_->forward(embedded); }
 
-LanguageState T5::start(const Tokens& source) {
-  LanguageState state;
-  for (size_t i = 0; i < self_->size(); ++i) {
-    state.mixers.push_back((*self_)[i].start());
-    state.mixers.push_back(readers_[i]->remember(source));
-  }
-  state.seen = torch::zeros({source.x.size(0)}, source.x.options().dtype(torch::kInt64).requires_grad(false));
-  return state;
-}
-
-LanguageState T5::start() const {
-  throw Error("the decoder reads a source", "T5", "give the text that it is to answer to encode() first");
-}
-
 Tokens T5::hidden(const Tokens& embedded, LanguageState* state) {
-  if (!state) start();
-  Tokens tokens = with_positions(embedded, state);
-  for (size_t i = 0; i < self_->size(); ++i) {
-    tokens = (*self_)[i].step(tokens, *state->mixers.at(2 * i));
-    tokens = (*cross_)[i].step(tokens, *state->mixers.at(2 * i + 1));
-  }
+  const Tokens tokens = decode(with_positions(embedded, state), state);
   return tokens.with(norm_->forward(tokens.x));
 }
 
 Tensor T5::logits(const Tensor& hidden) {
   if (head_) return head_->forward(hidden);
   return torch::linear(hidden / std::sqrt(static_cast<double>(options_.dim)), words_->weight);
-}
-
-Tensor T5::shifted(const Tensor& labels, int64_t padding_id) const {
-  const Tensor first = torch::full({labels.size(0), 1}, options_.start_id, labels.options());
-  const Tensor rest = labels.narrow(1, 0, labels.size(1) - 1);
-  return torch::cat({first, rest.masked_fill(rest.eq(-100), padding_id)}, 1);
 }
 
 }  // namespace tessera

@@ -1,8 +1,5 @@
 #pragma once
-#include "language/language_model.h"
-#include "layers/block.h"
-#include "layers/cross_attention.h"
-#include "layers/linear.h"
+#include "language/encoder_decoder.h"
 #include "layers/position_bias.h"
 
 namespace tessera {
@@ -34,40 +31,24 @@ class T5Encoder : public Module {
   std::shared_ptr<Norm> norm_;
 };
 
-/// As a LanguageModel it is its decoder, which goes on from the state that start(source) makes.
-class T5 : public LanguageModel {
+class T5 : public EncoderDecoder {
  public:
   explicit T5(const T5Options& options);
 
-  /// The source's ids to its hidden states, B x S x D.
-  Tokens encode(const TextBatch& source);
-  /// The same for token vectors, as embed() or a bridge makes them.
-  Tokens encode_embedded(const Tokens& embedded);
-  /// A decoder that reads this source.
-  LanguageState start(const Tokens& source);
-  /// @throws Error: the decoder reads a source
-  LanguageState start() const override;
-
+  Tokens encode_embedded(const Tokens& embedded) override;
   Tensor embed(const Tensor& ids) override;
   Tokens hidden(const Tokens& embedded, LanguageState* state) override;
   Tensor logits(const Tensor& hidden) override;
   int64_t width() const override { return options_.dim; }
   int64_t vocabulary() const override { return options_.vocabulary; }
   int64_t context() const override { return 0; }  // distances have no end
-
-  /// What the decoder reads to learn these labels: all of them one place later, behind the start token; -100 (no label)
-  /// becomes `padding_id`. B x L -> B x L
-  Tensor shifted(const Tensor& labels, int64_t padding_id) const;
-  int64_t start_id() const { return options_.start_id; }
+  int64_t start_id() const override { return options_.start_id; }
 
  private:
   T5Options options_;
   std::shared_ptr<Embedding> words_;
   std::shared_ptr<T5Encoder> encoder_;
   std::shared_ptr<RelativeBias> distances_;
-  std::shared_ptr<ModuleList<Block>> self_,
-      cross_;  // layer n is self n and then cross n, which ends in the feed-forward
-  std::vector<std::shared_ptr<CrossAttention>> readers_;
   std::shared_ptr<Norm> norm_;
   std::shared_ptr<Linear> head_;
 };

@@ -31,7 +31,4 @@ class TextTransformer : public TextEncoder {
   std::shared_ptr<Norm> norm_;
 };
 
-/// @throws Error when a sequence is longer than the context or an id lies outside the vocabulary
-void check_ids(const Tensor& ids, int64_t vocabulary, int64_t context);
-
 }  // namespace tessera

@@ -18,7 +18,11 @@ Attention::Attention(const AttentionOptions& options, std::shared_ptr<PositionBi
   if (o.heads % o.groups() != 0)
     throw Error(std::to_string(o.heads) + " heads cannot share " + std::to_string(o.groups()) + " keys and values",
                 "kv_heads", "the number of heads is a multiple of it");
-  qkv_ = add<Linear>("qkv", o.dim, (o.heads + 2 * o.groups()) * o.width(), o.qkv_bias);
+  qkv_ = add<Linear>("qkv", o.dim, (o.heads + 2 * o.groups()) * o.width(), o.qkv_bias && o.key_bias);
+  if (o.qkv_bias && !o.key_bias) {
+    query_bias_ = weight("query_bias", {o.heads * o.width()}, 0);
+    value_bias_ = weight("value_bias", {o.groups() * o.width()}, 0);
+  }
   proj_ = add<Linear>("proj", o.heads * o.width(), o.dim, o.proj_bias);
   if (o.qk_norm) {
     q_norm_ = add<Norm>("q_norm", o.width(), o.eps);
@@ -27,10 +31,15 @@ Attention::Attention(const AttentionOptions& options, std::shared_ptr<PositionBi
   if (o.rotary) rotary_.emplace(*o.rotary, o.width());
 }
 
+Tensor Attention::project(const Tensor& x) {
+  const Tensor qkv = qkv_->forward(x);
+  return query_bias_.defined() ? qkv + torch::cat({query_bias_, torch::zeros_like(value_bias_), value_bias_}) : qkv;
+}
+
 Tensor Attention::mix(const Tokens& tokens, KeyValueCache* cache) {
   const auto& o = options_;
   const int64_t batch = tokens.x.size(0), length = tokens.x.size(1);
-  const Tensor qkv = qkv_->forward(tokens.x).view({batch, length, o.heads + 2 * o.groups(), o.width()}).transpose(1, 2);
+  const Tensor qkv = project(tokens.x).view({batch, length, o.heads + 2 * o.groups(), o.width()}).transpose(1, 2);
   Tensor q = qkv.narrow(1, 0, o.heads), k = qkv.narrow(1, o.heads, o.groups());  // B x heads x L x d
   if (q_norm_) q = q_norm_->forward(q), k = k_norm_->forward(k);
   if (rotary_) {

@@ -12,6 +12,7 @@ namespace tessera {
 struct AttentionOptions {
   int64_t dim = 768, heads = 12;
   bool qkv_bias = true;
+  bool key_bias = true;  ///< false: query and value have a bias, the key has none (Bao et al., 2021)
   bool causal = false;   ///< a token sees itself and the tokens before it
   bool qk_norm = false;  ///< layer norm of every query and key (Dehghani et al., 2023)
   double eps = 1e-6;     ///< of that norm
@@ -43,9 +44,11 @@ class Attention : public Mixer {
 
  private:
   Tensor mix(const Tokens& tokens, KeyValueCache* cache);
+  Tensor project(const Tensor& x);
 
   AttentionOptions options_;
   std::shared_ptr<Linear> qkv_, proj_;
+  Tensor query_bias_, value_bias_;  // where the key has none
   std::shared_ptr<Norm> q_norm_, k_norm_;
   std::optional<Rotary> rotary_;
   std::shared_ptr<PositionBias> bias_;

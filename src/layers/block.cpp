@@ -1,34 +1,55 @@
 #include "layers/block.h"
 
+#include "layers/grid.h"
+
 namespace tessera {
 
 Block::Block(const BlockOptions& options, std::shared_ptr<Mixer> mixer, std::shared_ptr<FeedForward> ffn)
     : options_(options) {
   const auto& o = options_;
-  norm1_ = add<Norm>("norm1", o.dim, o.eps, o.norm);
-  mixer_ = register_module("attention", std::move(mixer));
+  const ConvolutionOptions depthwise{.in = o.dim,
+                                     .out = o.dim,
+                                     .kernel_height = o.position_kernel,
+                                     .kernel_width = o.position_kernel,
+                                     .padding = o.position_kernel / 2,
+                                     .groups = o.dim};
+  if (mixer) {
+    if (o.position_kernel > 0) position1_ = add<Convolution>("position1", depthwise);
+    norm1_ = add<Norm>("norm1", o.dim, o.eps, o.norm);
+    mixer_ = register_module("attention", std::move(mixer));
+    if (o.layer_scale > 0) scale1_ = register_parameter("scale1", torch::full({o.dim}, o.layer_scale));
+  }
   if (ffn) {
+    if (o.position_kernel > 0) position2_ = add<Convolution>("position2", depthwise);
     norm2_ = add<Norm>("norm2", o.dim, o.eps, o.norm);
     ffn_ = register_module("ffn", std::move(ffn));
-  }
-  if (o.layer_scale > 0) {
-    scale1_ = register_parameter("scale1", torch::full({o.dim}, o.layer_scale));
-    if (ffn_) scale2_ = register_parameter("scale2", torch::full({o.dim}, o.layer_scale));
+    if (o.layer_scale > 0) scale2_ = register_parameter("scale2", torch::full({o.dim}, o.layer_scale));
   }
 }
 
 Tokens Block::run(const Tokens& tokens, State* state) {
-  Tensor x = tokens.x;
-  if (options_.post_norm)
-    x = norm1_->forward(x + branch(mix(tokens, state), scale1_));
-  else
-    x = x + branch(mix(tokens.with(norm1_->forward(x)), state), scale1_);
-  if (ffn_) {
-    x = tap(*this, x, "mixed");
-    x = options_.post_norm ? norm2_->forward(x + branch(ffn_->forward(x), scale2_))
-                           : x + branch(ffn_->forward(norm2_->forward(x)), scale2_);
+  Tokens result = tokens;
+  if (mixer_) {
+    if (position1_) result = add_convolved(result, *position1_);
+    result.x = mixed(result, state);
+    if (ffn_) result.x = tap(*this, result.x, "mixed");
   }
-  return tokens.with(tap(*this, x));
+  if (ffn_) {
+    if (position2_) result = add_convolved(result, *position2_);
+    result.x = transformed(result.x);
+  }
+  return result.with(tap(*this, result.x));
+}
+
+Tensor Block::mixed(const Tokens& tokens, State* state) {
+  const Tensor& x = tokens.x;
+  if (options_.post_norm) return norm1_->forward(x + branch(mix(tokens, state), scale1_));
+  return x + branch(mix(tokens.with(norm1_->forward(x)), state), scale1_);
+}
+
+Tensor Block::transformed(const Tensor& x) {
+  if (options_.post_norm) return norm2_->forward(x + branch(ffn_->forward(x), scale2_));
+  return x + branch(ffn_->forward(norm2_->forward(x)), scale2_);
 }
 
 Tensor Block::mix(const Tokens& tokens, State* state) {
@@ -39,6 +60,11 @@ Tensor Block::branch(const Tensor& y, const Tensor& scale) {
   Tensor result = scale.defined() ? y * scale : y;
   if (options_.dropout > 0) result = torch::dropout(result, options_.dropout, is_training());
   return drop_path(result, options_.drop_path, is_training());
+}
+
+Tokens add_convolved(const Tokens& tokens, Convolution& convolution) {
+  const Tensor map = as_map(tokens);  // B x D x h x w
+  return with_map(tokens, map + convolution.forward(map));
 }
 
 Tensor drop_path(const Tensor& x, double probability, bool training) {

@@ -12,6 +12,7 @@ namespace {
 const char* const kConfigs[] = {"config.json", "open_clip_config.json"};
 const char* const kTokenizers[] = {"tokenizer.json",          "tokenizer.model", "spiece.model",
                                    "sentencepiece.bpe.model", "vocab.txt",       "vocab.json"};
+const char* const kInstructionTokenizer = "qformer_tokenizer";
 
 fs::path config_of(const fs::path& folder) {
   for (const char* name : kConfigs)
@@ -43,12 +44,10 @@ void load_processor(Model& model, const fs::path& folder) {
     }
 }
 
-void load_tokenizer_of(Model& model, const fs::path& folder) {
+std::shared_ptr<const Tokenizer> tokenizer_of(const fs::path& folder) {
   for (const char* name : kTokenizers)
-    if (fs::exists(folder / name)) {
-      model.tokenizer = std::make_shared<Tokenizer>(load_tokenizer(folder));
-      return;
-    }
+    if (fs::exists(folder / name)) return std::make_shared<Tokenizer>(load_tokenizer(folder));
+  return nullptr;
 }
 
 }  // namespace
@@ -71,7 +70,8 @@ Model load_model(const fs::path& path, const fs::path& config) {
   model.module->eval();
   if (folder) {
     load_processor(model, path);
-    load_tokenizer_of(model, path);
+    model.tokenizer = tokenizer_of(path);
+    model.instruction_tokenizer = tokenizer_of(path / kInstructionTokenizer);
   }
   return model;
 }
@@ -95,6 +95,7 @@ void save_model(const Model& model, const fs::path& folder, torch::ScalarType dt
   if (model.processor && !open_clip && !model.config.contains("pretrained_cfg"))
     write_file(folder / "preprocessor_config.json", to_json(model.processor->options()).dump(2) + "\n");
   if (model.tokenizer) model.tokenizer->save(folder);
+  if (model.instruction_tokenizer) model.instruction_tokenizer->save(folder / kInstructionTokenizer);
 }
 
 void Model::refuse(const std::string& purpose) const {

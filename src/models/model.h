@@ -24,7 +24,9 @@ struct Model {
   std::shared_ptr<Module> module;
   std::shared_ptr<const ImageProcessor> processor;  ///< null when the folder ships none
   std::shared_ptr<const Tokenizer> tokenizer;       ///< null when the folder ships none
-  NameTable names;                                  ///< published names <-> module names
+  /// Of what a bridge reads beside the picture (InstructBLIP: the folder qformer_tokenizer); null when there is none.
+  std::shared_ptr<const Tokenizer> instruction_tokenizer;
+  NameTable names;       ///< published names <-> module names
   StoredTensors stored;  ///< how each tensor stood in the file: names, types, what was ignored
 
   /// The module as `T`. @throws Error saying what the model is and `purpose`, what a T is needed for

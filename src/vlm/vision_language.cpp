@@ -1,6 +1,7 @@
 #include "vlm/vision_language.h"
 
 #include "io/published_config.h"
+#include "language/encoder_decoder.h"
 #include "layers/family.h"
 #include "vlm/splice.h"
 
@@ -49,7 +50,12 @@ Tokens VisionLanguage::join(const std::vector<Tensor>& pictures, const TextBatch
 }
 
 Prompt VisionLanguage::begin(const MultimodalBatch& batch) {
-  return {join(picture_tokens(batch), batch.text), language_->start()};
+  const Tokens joined = join(picture_tokens(batch), batch.text);
+  auto* reader = dynamic_cast<EncoderDecoder*>(language_.get());
+  if (!reader) return {joined, language_->start()};
+  Prompt prompt{{}, reader->start(reader->encode_embedded(joined))};
+  prompt.tokens.x = reader->embed(torch::full({joined.x.size(0), 1}, reader->start_id(), batch.text.ids.options()));
+  return prompt;
 }
 
 Tensor VisionLanguage::forward(const MultimodalBatch& batch) {

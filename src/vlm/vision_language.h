@@ -53,8 +53,8 @@ class VisionLanguage : public LanguageModel {
   virtual std::vector<Tensor> picture_tokens(const MultimodalBatch& batch);
   /// The token vectors of the texts with their pictures. @throws Error where places and pictures do not match
   virtual Tokens join(const std::vector<Tensor>& pictures, const TextBatch& text);
-  /// Encodes and joins. A language model that reads a source first (T5) overrides it: the source becomes part of the
-  /// state, and the tokens are those that its decoder begins with.
+  /// Encodes and joins. Where the language model reads a source first (T5, BART), what was joined is the source and
+  /// becomes part of the state, and the tokens are the one that its decoder begins with.
   virtual Prompt begin(const MultimodalBatch& batch);
 
   /// The logits of all positions of the joined sequences, B x L x vocabulary.

@@ -65,7 +65,7 @@ TEST(LanguageModel, WithoutAStateTheLogitsAreThoseOfAFreshOne) {
   const torch::NoGradGuard no_grad;
   const TextBatch text{some_ids(2, 9), {}, {}};
   for (const Subject& subject : subjects())
-    if (subject.name != "t5") {
+    if (!std::dynamic_pointer_cast<EncoderDecoder>(subject.model)) {
       EXPECT_LT(distance(subject.model->forward(text), logits_of(subject, text)), kNear) << subject.name;
     }
 }
@@ -177,7 +177,7 @@ TEST(LanguageModel, AnIdOutsideTheVocabularyIsAnError) {
 TEST(LanguageModel, LearnedPositionsEndWithTheirTable) {
   const torch::NoGradGuard no_grad;
   for (const Subject& subject : subjects()) {
-    if (subject.name != "gpt2" && subject.name != "opt") continue;
+    if (subject.name != "gpt2" && subject.name != "opt" && subject.name != "bart") continue;
     LanguageState state = subject.start(1);
     EXPECT_NO_THROW(subject.model->forward({some_ids(1, 1).repeat({1, 32}), {}, {}}, &state));
     EXPECT_THAT(error_of([&] {
@@ -204,6 +204,7 @@ TEST(LanguageModel, RecipesBuildEveryKind) {
   EXPECT_EQ(make({{"kind", "decoder"}, {"rotary", {{"scaling", "yarn"}}}, {"positions", "rotary"}}), 48);
   EXPECT_EQ(make({{"kind", "mamba2"}, {"depth", 2}}), 48);
   EXPECT_EQ(make({{"kind", "t5"}, {"encoder_depth", 1}}), 48);
+  EXPECT_EQ(make({{"kind", "bart"}, {"encoder_depth", 1}, {"decoder_depth", 1}}), 48);
   EXPECT_THROW(make({{"kind", "decoder"}, {"positions", "rotray"}}), Error);
   EXPECT_THROW(make({{"kind", "decoder"}, {"windows", {3}}}), Error);
   EXPECT_THROW(make({{"kind", "decoder"}, {"kv_heads", 5}}), Error);
@@ -224,31 +225,67 @@ TEST(LastReal, IsTheLastTokenThatIsNoPadding) {
   EXPECT_TRUE(torch::equal(last_real(x, {}), torch::tensor({{3.F}, {7.F}, {11.F}})));
 }
 
-TEST(T5, TheSourceIsReadAsIfItHadNoPadding) {
+std::vector<std::shared_ptr<EncoderDecoder>> encoder_decoders() {
+  std::vector<std::shared_ptr<EncoderDecoder>> models;
+  for (const Subject& subject : subjects())
+    if (auto model = std::dynamic_pointer_cast<EncoderDecoder>(subject.model)) models.push_back(model);
+  return models;
+}
+
+TEST(EncoderDecoder, TheSourceIsReadAsIfItHadNoPadding) {
   const torch::NoGradGuard no_grad;
-  const auto model = std::make_shared<T5>(testing::small_t5());
-  testing::randomise(*model);
   const Tensor target = some_ids(1, 5), ids = some_ids(1, 6);
-  const auto answer = [&](const TextBatch& source) {
-    LanguageState state = model->start(model->encode(source));
-    return model->forward({target, {}, {}}, &state);
-  };
   const Tensor zeros = torch::zeros({1, 3}, torch::kInt64), ones = torch::ones({1, 6}, torch::kInt64);
-  const Tensor alone = answer({ids, {}, {}});
-  EXPECT_LT(distance(answer({torch::cat({ids, zeros}, 1), torch::cat({ones, zeros}, 1), {}}), alone), kNear);
-  EXPECT_LT(distance(answer({torch::cat({zeros, ids}, 1), torch::cat({zeros, ones}, 1), {}}), alone), kNear);
+  for (const auto& model : encoder_decoders()) {
+    const auto answer = [&](const TextBatch& source) {
+      LanguageState state = model->start(model->encode(source));
+      return model->forward({target, {}, {}}, &state);
+    };
+    const Tensor alone = answer({ids, {}, {}});
+    EXPECT_LT(distance(answer({torch::cat({ids, zeros}, 1), torch::cat({ones, zeros}, 1), {}}), alone), kNear);
+    EXPECT_LT(distance(answer({torch::cat({zeros, ids}, 1), torch::cat({zeros, ones}, 1), {}}), alone), kNear);
+    EXPECT_GT(distance(answer({some_ids(2, 6).narrow(0, 1, 1), {}, {}}), alone), 1e-3) << "the source matters";
+  }
 }
 
-TEST(T5, WithoutASourceThereIsNothingToDecode) {
-  const auto model = std::make_shared<T5>(testing::small_t5());
-  EXPECT_THROW(model->start(), Error);
-  EXPECT_THROW(model->forward({some_ids(1, 2), {}, {}}), Error);
+TEST(EncoderDecoder, GradientsReachEveryParameter) {
+  for (const auto& model : encoder_decoders()) {
+    LanguageState state = model->start(model->encode({some_ids(2, 7), {}, {}}));
+    testing::expect_gradients(*model, model->forward({some_ids(2, 5), {}, {}}, &state));
+  }
 }
 
-TEST(T5, LabelsAreShiftedBehindTheStart) {
-  const T5 model(testing::small_t5());
-  EXPECT_TRUE(torch::equal(model.shifted(torch::tensor({{5, 6, -100, 7}}, torch::kInt64), 3),
-                           torch::tensor({{0, 5, 6, 3}}, torch::kInt64)));
+TEST(EncoderDecoder, WithoutASourceThereIsNothingToDecode) {
+  for (const auto& model : encoder_decoders()) {
+    EXPECT_THROW(model->start(), Error);
+    EXPECT_THROW(model->forward({some_ids(1, 2), {}, {}}), Error);
+  }
+}
+
+TEST(EncoderDecoder, LabelsAreShiftedBehindTheStart) {
+  const T5 t5(testing::small_t5());
+  const Bart bart(testing::small_bart());
+  const Tensor labels = torch::tensor({{5, 6, -100, 7}}, torch::kInt64);
+  EXPECT_TRUE(torch::equal(t5.shifted(labels, 3), torch::tensor({{0, 5, 6, 3}}, torch::kInt64)));
+  EXPECT_TRUE(torch::equal(bart.shifted(labels, 1), torch::tensor({{2, 5, 6, 1}}, torch::kInt64)));
+}
+
+TEST(Bart, ASourceBeyondTheContextIsAnError) {
+  const auto model = std::make_shared<Bart>(testing::small_bart());
+  EXPECT_NO_THROW(model->encode({some_ids(1, 1).repeat({1, 32}), {}, {}}));
+  EXPECT_THAT(error_of([&] {
+                model->encode({some_ids(1, 1).repeat({1, 33}), {}, {}});
+              }),
+              ::testing::HasSubstr("33 tokens do not fit into the context of 32"));
+}
+
+TEST(Bart, TheVectorOfTheLogitsIsAddedAndNotLearned) {
+  const torch::NoGradGuard no_grad;
+  const auto model = std::make_shared<Bart>(testing::small_bart());
+  const Tensor hidden = torch::randn({1, 2, 16}), before = model->logits(hidden);
+  EXPECT_FALSE(model->named_parameters().contains("logits_bias"));
+  model->named_buffers()["logits_bias"].fill_(1.5);
+  EXPECT_LT(distance(model->logits(hidden), before + 1.5), 1e-5);
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 #pragma once
 #include <functional>
 
+#include "language/bart.h"
 #include "language/decoder.h"
 #include "language/mamba2.h"
 #include "language/t5.h"
@@ -48,9 +49,16 @@ inline T5Options small_t5() {
   return o;
 }
 
-inline Subject t5_subject() {
-  const auto model = std::make_shared<T5>(small_t5());
-  Subject result = subject("t5", model);
+inline BartOptions small_bart() {
+  BartOptions o;
+  o.vocabulary = 50, o.dim = 16, o.context = 32, o.encoder_depth = 1, o.encoder_heads = 2, o.encoder_ffn = 20;
+  o.decoder_depth = 2, o.decoder_heads = 4, o.decoder_ffn = 24, o.scaled_words = true;
+  return o;
+}
+
+/// A model that reads a source: another one, of another length, in each row.
+inline Subject source_subject(const std::string& name, std::shared_ptr<EncoderDecoder> model) {
+  Subject result = subject(name, model);
   result.start = [model](int64_t batch) {
     at::manual_seed(17);
     const Tensor ids = torch::randint(2, 50, {8, 7}, torch::kInt64);
@@ -76,7 +84,8 @@ inline std::vector<Subject> subjects() {
           subject("yarn", std::make_shared<Decoder>(yarn)),
           subject("window", std::make_shared<Decoder>(window)),
           subject("mamba2", std::make_shared<Mamba2>(small_mamba2())),
-          t5_subject()};
+          source_subject("t5", std::make_shared<T5>(small_t5())),
+          source_subject("bart", std::make_shared<Bart>(small_bart()))};
 }
 
 inline Tensor some_ids(int64_t batch, int64_t length) {

@@ -277,6 +277,21 @@ TEST(OwnFolder, RoundTripsWithTokenizerAndProcessor) {
         << entry.path().filename();
 }
 
+TEST(InstructBlipFolder, ItsSecondTokenizerIsLoadedAndSaved) {
+  const fs::path from = golden("blip2/instructblip-llama"), file = tokenizer_golden();
+  if (from.empty() || file.empty()) GTEST_SKIP() << "no golden of this name";
+  const Scratch scratch;
+  testing::publish(from, scratch / "published");
+  EXPECT_FALSE(load_model(scratch / "published").instruction_tokenizer);
+  write_file(scratch / "published/qformer_tokenizer/tokenizer.json", read_file(file));
+  const Model model = load_model(scratch / "published");
+  EXPECT_FALSE(model.tokenizer);
+  ASSERT_TRUE(model.instruction_tokenizer);
+  save_model(model, scratch / "saved");
+  EXPECT_EQ(read_file(scratch / "saved/qformer_tokenizer/tokenizer.json"), read_file(file));
+  EXPECT_FALSE(fs::exists(scratch / "saved/tokenizer.json"));
+}
+
 TEST(OwnFolder, RunningStatisticsAreSavedWithTheWeights) {
   const Scratch scratch;
   const Model model = make_model(kOwn, "recipe.json");

@@ -1,0 +1,70 @@
+// BLIP-2, InstructBLIP and Florence-2: a picture and a text each, and a language model with or without an encoder.
+#include "language/encoder_decoder.h"
+#include "parity/causal.h"
+#include "vlm/vision_language.h"
+
+namespace tessera::parity {
+namespace {
+
+MultimodalBatch batch_of(const Inputs& in) {
+  MultimodalBatch batch;
+  batch.pictures.pixel_values = in.at("pixel_values");
+  batch.text = {in.at("input_ids"), input_or_none(in, "attention_mask"), {}};
+  batch.instruction = {input_or_none(in, "qformer_input_ids"), input_or_none(in, "qformer_attention_mask"), {}};
+  return batch;
+}
+
+/// A key of the model's or of its text model's config.
+int64_t text_id(const Golden& golden, const char* key, int64_t otherwise) {
+  return golden.config.value("text_config", Json::object()).value(key, golden.config.value(key, otherwise));
+}
+
+Outputs decode_labels(VisionLanguage& model, const EncoderDecoder& language, const Golden& golden, const Inputs& in) {
+  Prompt prompt = model.begin(batch_of(in));
+  const Tensor labels = input_or_none(in, "labels");
+  const Tensor ids =
+      labels.defined() ? language.shifted(labels, text_id(golden, "pad_token_id", 0)) : in.at("decoder_input_ids");
+  const Tensor logits = model.forward({ids, {}, {}}, &prompt.state);
+  Outputs out{{"logits", logits}};
+  // transformers' loss of Florence-2 moves the labels once more, as if the model had no decoder of its own: what it
+  // records asks each place for the label after its own. Training should not.
+  if (labels.defined())
+    out["loss"] = golden.system == "florence2" ? next_token_loss(logits, labels)
+                                               : torch::cross_entropy_loss(logits.flatten(0, 1), labels.flatten());
+  return out;
+}
+
+Tensor generated(VisionLanguage& model, const Golden& golden, const Case& item, const Inputs& in) {
+  const MultimodalBatch batch = batch_of(in);
+  const GenerateOptions options = generate_options(golden, item);
+  Tensor made = generate(model, batch, options);
+  // A token that ends what reaches the limit takes the place of the last.
+  const int64_t forced = text_id(golden, "forced_eos_token_id", -1);
+  if (forced >= 0 && made.size(1) == options.max_new_tokens) {
+    const Tensor last = made.select(1, made.size(1) - 1), open = last.ne(options.padding_id);
+    last.masked_fill_(open, forced);
+  }
+  const auto* reader = dynamic_cast<EncoderDecoder*>(&model.language());
+  const Tensor begin = reader ? torch::full({made.size(0), 1}, reader->start_id(), torch::kInt64) : batch.text.ids;
+  return reader || item.attributes.value("includes_prompt", true) ? torch::cat({begin, made}, 1) : made;
+}
+
+System vision_language(const Golden& golden) {
+  System system = assemble_golden(golden);
+  auto model = std::dynamic_pointer_cast<VisionLanguage>(system.module);
+  system.call = [model, golden](const Case& item, const Inputs& in) -> Outputs {
+    if (item.call == "generate") return {{"sequences", generated(*model, golden, item, in)}};
+    if (const auto* reader = dynamic_cast<EncoderDecoder*>(&model->language()))
+      return decode_labels(*model, *reader, golden, in);
+    const Tensor logits = model->forward(batch_of(in));
+    Outputs out{{"logits", logits}};
+    if (in.contains("labels")) out["loss"] = next_token_loss(logits, in.at("labels"));
+    return out;
+  };
+  return system;
+}
+
+const AdapterRegistration blip2("blip2", vision_language), florence2("florence2", vision_language);
+
+}  // namespace
+}  // namespace tessera::parity
