@@ -10,10 +10,10 @@
 #include "core/error.h"
 #include "core/files.h"
 #include "core/progress.h"
+#include "core/stop.h"
 #include "core/threads.h"
 #include "models/model.h"
 #include "train/report.h"
-#include "train/stop.h"
 #include "train/tokenizer_recipe.h"
 
 namespace tessera {
