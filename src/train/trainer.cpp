@@ -6,10 +6,10 @@
 #include "core/error.h"
 #include "core/files.h"
 #include "core/progress.h"
+#include "core/stop.h"
 #include "core/threads.h"
 #include "train/contrastive_learner.h"
 #include "train/report.h"
-#include "train/stop.h"
 #include "train/talk_learner.h"
 
 namespace tessera {
