@@ -103,15 +103,18 @@ std::vector<Generated> decode(LanguageModel& model, const Prompt& prompt, Langua
   return decode_by_token(task);
 }
 
-Tensor generate(LanguageModel& model, const TextBatch& text, LanguageState& state, const GenerateOptions& options) {
-  const auto results = decode(model, text_prompt(model, text), state, options);
+Tensor as_rows(const std::vector<Generated>& results, int64_t padding_id) {
   size_t longest = 0;
   for (const Generated& result : results) longest = std::max(longest, result.ids.size());
-  const Tensor made = torch::full({static_cast<int64_t>(results.size()), static_cast<int64_t>(longest)},
-                                  options.padding_id, torch::kInt64);
+  const Tensor made =
+      torch::full({static_cast<int64_t>(results.size()), static_cast<int64_t>(longest)}, padding_id, torch::kInt64);
   for (size_t row = 0; row < results.size(); ++row)
     std::copy(results[row].ids.begin(), results[row].ids.end(), made.data_ptr<int64_t>() + row * longest);
   return made;
+}
+
+Tensor generate(LanguageModel& model, const TextBatch& text, LanguageState& state, const GenerateOptions& options) {
+  return as_rows(decode(model, text_prompt(model, text), state, options), options.padding_id);
 }
 
 Tensor generate(LanguageModel& model, const TextBatch& text, const GenerateOptions& options) {

@@ -62,6 +62,9 @@ struct GenerateHooks {
 std::vector<Generated> decode(LanguageModel& model, const Prompt& prompt, LanguageState& state,
                               const GenerateOptions& options, const GenerateHooks& hooks = {});
 
+/// The new tokens of each, B x the longest, filled up with `padding_id`: int64.
+Tensor as_rows(const std::vector<Generated>& results, int64_t padding_id);
+
 /// decode() for ids.
 /// @param text   prompts, B x L, padded left or right
 /// @return the new tokens alone, B x at most max_new_tokens, int64; ended sequences are filled with padding_id

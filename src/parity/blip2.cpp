@@ -20,7 +20,7 @@ int64_t text_id(const Golden& golden, const char* key, int64_t otherwise) {
 }
 
 Outputs decode_labels(VisionLanguage& model, const EncoderDecoder& language, const Golden& golden, const Inputs& in) {
-  Prompt prompt = model.begin(batch_of(in));
+  MultimodalPrompt prompt = model.begin(batch_of(in));
   const Tensor labels = input_or_none(in, "labels");
   const Tensor ids =
       labels.defined() ? language.shifted(labels, text_id(golden, "pad_token_id", 0)) : in.at("decoder_input_ids");

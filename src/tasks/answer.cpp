@@ -9,14 +9,6 @@ namespace {
 
 constexpr int64_t kLongest = 40;  // tokens of an answer
 
-/// log p of each row's tokens up to and with its end: logits B x L x V of the tokens B x L.
-Tensor log_probabilities(const Tensor& logits, const Tensor& tokens, int64_t end) {
-  const Tensor chosen = logits.log_softmax(-1).gather(2, tokens.unsqueeze(2)).squeeze(2);  // B x L
-  const Tensor ended = tokens.eq(end).to(torch::kInt64);
-  const Tensor counts = (ended.cumsum(1) - ended).eq(0);  // the end itself counts
-  return (chosen * counts).sum(1);
-}
-
 }  // namespace
 
 TalkerFormat format_of(const Talker& talker, const Tokenizer& tokenizer) {
@@ -56,24 +48,17 @@ TextBatch Answerer::batch(const std::vector<std::string>& questions) const {
 
 std::vector<Answer> Answerer::answer(const Tensor& pixels, const std::vector<std::string>& questions) {
   const torch::NoGradGuard no_gradient;
-  MultimodalBatch prompt;
-  prompt.pictures.pixel_values = pixels;
-  prompt.text = batch(questions);
-  const int64_t room = talker_.context() - prompt.text.ids.size(1);
-  const Tensor tokens = generate(
-      talker_, prompt,
-      {.max_new_tokens = std::min(kLongest, room), .end_ids = {format_.end}, .padding_id = format_.end});  // B x N
-  MultimodalBatch whole = prompt;
-  whole.text.ids = torch::cat({prompt.text.ids, tokens}, 1);
-  whole.text.mask = torch::cat({prompt.text.mask, torch::ones_like(tokens, torch::kBool)}, 1);
-  const Tensor logits = talker_.forward(whole).narrow(1, prompt.text.ids.size(1) - 1, tokens.size(1));
-  const Tensor scores = log_probabilities(logits, tokens, format_.end);
+  MultimodalBatch asked;
+  asked.pictures.pixel_values = pixels;
+  asked.text = batch(questions);
+  MultimodalPrompt prompt = talker_.begin(asked);
+  const int64_t room = talker_.context() - asked.text.ids.size(1);
+  const GenerateOptions options{
+      .max_new_tokens = std::min(kLongest, room), .end_ids = {format_.end}, .log_probabilities = true};
   std::vector<Answer> answers;
-  for (int64_t i = 0; i < tokens.size(0); ++i) {
-    const Tensor row = tokens[i].contiguous();
-    const auto* ids = row.data_ptr<int64_t>();
-    const auto* stop = std::find(ids, ids + row.numel(), format_.end);
-    answers.push_back({tokenizer_.decode({ids, static_cast<size_t>(stop - ids)}), scores[i].item<double>()});
+  for (const Generated& made : decode(talker_, prompt, prompt.state, options)) {
+    Answer& answer = answers.emplace_back(Answer{tokenizer_.decode(made.ids), 0});
+    for (const double value : made.log_probabilities) answer.log_probability += value;
   }
   return answers;
 }
