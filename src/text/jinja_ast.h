@@ -20,6 +20,7 @@ using Statements = std::vector<Statement>;
 struct CallArguments {
   Expressions positional;
   std::vector<std::pair<std::string, ExpressionPtr>> named;
+  ExpressionPtr list, dict;  ///< what follows "*" and "**"; null: none
 };
 
 struct Literal {

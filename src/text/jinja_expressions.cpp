@@ -239,8 +239,11 @@ CallArguments ExpressionParser::call_arguments() {
   CallArguments arguments;
   expect(Token::kOperator, "(");
   while (!is_operator(")")) {
-    if (is_operator("*") || is_operator("**")) fail("arguments that are unpacked with '*' are not supported");
-    if (peek().kind == Token::kName && peek(1).is(Token::kOperator, "=")) {
+    if (take(Token::kOperator, "*")) {
+      arguments.list = expression();
+    } else if (take(Token::kOperator, "**")) {
+      arguments.dict = expression();
+    } else if (peek().kind == Token::kName && peek(1).is(Token::kOperator, "=")) {
       std::string key = next().text;
       next();
       arguments.named.emplace_back(std::move(key), expression());

@@ -272,6 +272,13 @@ class Renderer {
     Arguments arguments;
     for (const auto& argument : given.positional) arguments.positional.push_back(evaluate(argument, scope));
     for (const auto& [name, argument] : given.named) arguments.named.emplace_back(name, evaluate(argument, scope));
+    if (given.list)
+      for (const Value& item : items(evaluate(given.list, scope))) arguments.positional.push_back(item);
+    if (given.dict) {
+      const Value named = evaluate(given.dict, scope);
+      if (!named.is<Dict>()) throw Error("argument after ** must be a mapping, not " + type_name(named));
+      for (const auto& [key, item] : named.as<Dict>()->entries) arguments.named.emplace_back(to_text(key), item);
+    }
     return arguments;
   }
 
