@@ -11,7 +11,7 @@ Linear::Linear(int64_t in, int64_t out, bool with_bias) {
   if (with_bias) bias = Module::weight("bias", {out}, 0);
 }
 
-Tensor Linear::forward(const Tensor& x) { 
+Tensor Linear::forward(const Tensor& x) {
   return tap(*this, vary(*this, x, torch::linear(x, weight, bias), {weight, bias}));
 }
 
@@ -33,7 +33,7 @@ Embedding::Embedding(int64_t count, int64_t dim, double deviation, int64_t paddi
   weight = Module::weight("weight", {count, dim}, deviation);
 }
 
-Tensor Embedding::forward(const Tensor& ids) { 
+Tensor Embedding::forward(const Tensor& ids) {
   return tap(*this, vary(*this, ids, torch::embedding(weight, ids, padding_id_), {weight, {}}));
 }
 

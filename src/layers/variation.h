@@ -9,9 +9,9 @@ struct LayerWeights {
   Tensor bias;    ///< out; undefined without bias
 };
 
-/// A learned change of a Linear, an Embedding or a Convolution whose own parameters stay as they are: a low-rank branch,
-/// factors, a bottleneck. It is a child of the layer that it varies, so that it moves, trains and is found with it, and
-/// it may concern a range of the outputs alone: the queries of a fused projection.
+/// A learned change of a Linear, an Embedding or a Convolution whose own parameters stay as they are: a low-rank
+/// branch, factors, a bottleneck. It is a child of the layer that it varies, so that it moves, trains and is found with
+/// it, and it may concern a range of the outputs alone: the queries of a fused projection.
 class Variation : public Module {
  public:
   /// What the layer gives with the change.

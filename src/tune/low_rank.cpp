@@ -30,16 +30,16 @@ Tensor LowRank::branch(const Tensor& x) {
   const Tensor dropped = o.dropout > 0 ? torch::dropout(x, o.dropout, is_training()) : x;
   const Tensor inner = torch::linear(dropped, a);  // ... x rank (per branch)
   if (o.parts.empty()) return o.scale * torch::linear(inner, b);
-  const int64_t rows = o.out / static_cast<int64_t>(o.parts.size());
+  const int64_t size = o.out / static_cast<int64_t>(o.parts.size());
   std::vector<Tensor> pieces;
   int64_t used = 0;
   for (const bool part : o.parts) {
     if (part) {
-      pieces.push_back(torch::linear(inner.narrow(-1, used * o.rank, o.rank), b.narrow(0, used * rows, rows)));
+      pieces.push_back(torch::linear(inner.narrow(-1, used * o.rank, o.rank), b.narrow(0, used * size, size)));
       ++used;
     } else {
       auto shape = x.sizes().vec();
-      shape.back() = rows;
+      shape.back() = size;
       pieces.push_back(torch::zeros(shape, inner.options().requires_grad(false)));
     }
   }
@@ -49,12 +49,12 @@ Tensor LowRank::branch(const Tensor& x) {
 Tensor LowRank::delta() const {
   const auto& o = options_;
   if (o.parts.empty()) return o.scale * b.matmul(a);
-  const int64_t rows = o.out / static_cast<int64_t>(o.parts.size());
+  const int64_t size = o.out / static_cast<int64_t>(o.parts.size());
   std::vector<Tensor> pieces;
   int64_t used = 0;
   for (const bool part : o.parts) {
-    pieces.push_back(part ? b.narrow(0, used * rows, rows).matmul(a.narrow(0, used * o.rank, o.rank))
-                          : torch::zeros({rows, o.in}, a.options().requires_grad(false)));
+    pieces.push_back(part ? b.narrow(0, used * size, size).matmul(a.narrow(0, used * o.rank, o.rank))
+                          : torch::zeros({size, o.in}, a.options().requires_grad(false)));
     used += part;
   }
   return o.scale * torch::cat(pieces);
@@ -73,7 +73,8 @@ Tensor LowRank::change(const Tensor& x, const Tensor& y, const LayerWeights& lay
     if (o.dropout > 0 && is_training()) {
       // The weight's own product is taken of the dropped input, too.
       const Tensor dropped = torch::dropout(x, o.dropout, true);
-      const Tensor change = scale * (torch::linear(dropped, layer.weight) + o.scale * torch::linear(torch::linear(dropped, a), b));
+      const Tensor change =
+          scale * (torch::linear(dropped, layer.weight) + o.scale * torch::linear(torch::linear(dropped, a), b));
       result = y + change - torch::linear(dropped, layer.weight);
     } else {
       const Tensor plain = layer.bias.defined() ? y - layer.bias : y;

@@ -6,10 +6,10 @@ namespace tessera {
 
 struct LowRankOptions {
   int64_t in = 0, out = 0, rank = 8;
-  double scale = 1;      ///< alpha / rank, or alpha / sqrt(rank) (rsLoRA: Kalajdzievski, 2023)
-  double dropout = 0;    ///< of the branch's input, while training
+  double scale = 1;        ///< alpha / rank, or alpha / sqrt(rank) (rsLoRA: Kalajdzievski, 2023)
+  double dropout = 0;      ///< of the branch's input, while training
   bool magnitude = false;  ///< DoRA (Liu et al., 2024): the rows' lengths are parameters of their own
-  bool bias = false;     ///< the layer's bias is learned too, as a copy
+  bool bias = false;       ///< the layer's bias is learned too, as a copy
   /// Equal parts of the outputs, of which those that are true get a branch of this rank each (loralib's MergedLinear);
   /// empty: one branch for all.
   std::vector<bool> parts = {};

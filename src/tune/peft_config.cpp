@@ -58,15 +58,36 @@ double of_path(const std::vector<std::pair<std::string, double>>& numbers, const
 /// What PEFT can do beyond this must be off.
 void refuse_the_rest(PublishedConfig& config) {
   for (const char* key : {"lora_bias", "use_qalora"}) config.expect(key, false);
-  for (const char* key : {"layer_replication", "target_parameters", "trainable_token_indices", "alora_invocation_tokens",
-                          "arrow_config", "kasa_config", "use_bdlora", "velora_config", "monteclora_config",
-                          "megatron_config", "corda_config", "eva_config", "lora_ga_config"})
+  for (const char* key : {"layer_replication", "target_parameters", "trainable_token_indices",
+                          "alora_invocation_tokens", "arrow_config", "kasa_config", "use_bdlora", "velora_config",
+                          "monteclora_config", "megatron_config", "corda_config", "eva_config", "lora_ga_config"})
     if (config.has(key)) throw Error("'" + std::string(key) + "' is not supported", config.where());
-  config.ignore({"layer_replication", "target_parameters", "trainable_token_indices", "alora_invocation_tokens",
-                 "arrow_config", "kasa_config", "use_bdlora", "velora_config", "monteclora_config", "megatron_config",
-                 "corda_config", "eva_config", "lora_ga_config", "loftq_config", "megatron_core", "qalora_group_size",
-                 "ensure_weight_tying", "runtime_config", "init_ia3_weights", "fan_in_fan_out", "task_type",
-                 "auto_mapping", "peft_version", "base_model_name_or_path", "revision", "inference_mode"});
+  config.ignore({"layer_replication",
+                 "target_parameters",
+                 "trainable_token_indices",
+                 "alora_invocation_tokens",
+                 "arrow_config",
+                 "kasa_config",
+                 "use_bdlora",
+                 "velora_config",
+                 "monteclora_config",
+                 "megatron_config",
+                 "corda_config",
+                 "eva_config",
+                 "lora_ga_config",
+                 "loftq_config",
+                 "megatron_core",
+                 "qalora_group_size",
+                 "ensure_weight_tying",
+                 "runtime_config",
+                 "init_ia3_weights",
+                 "fan_in_fan_out",
+                 "task_type",
+                 "auto_mapping",
+                 "peft_version",
+                 "base_model_name_or_path",
+                 "revision",
+                 "inference_mode"});
 }
 
 void read_lora(PublishedConfig& config, PeftConfig& result) {
@@ -85,7 +106,8 @@ void read_lora(PublishedConfig& config, PeftConfig& result) {
   if (!init.is_boolean() && init != "gaussian")
     throw Error("init_lora_weights " + init.dump() + " is not supported", config.where(),
                 "it changes the model's own weights; save the adapter as a plain LoRA");
-  if (result.rank < 1) throw Error("a rank of " + std::to_string(result.rank), config.where() + ": r", "ranks are positive");
+  if (result.rank < 1)
+    throw Error("a rank of " + std::to_string(result.rank), config.where() + ": r", "ranks are positive");
 }
 
 void read_virtual_tokens(PublishedConfig& config, PeftConfig& result) {
@@ -111,14 +133,18 @@ PeftConfig PeftConfig::read(const Json& json, const std::string& where) {
   result.json = json;
   result.type = config.require<std::string>("peft_type");
   check_choice(result.type, {"LORA", "IA3", "PREFIX_TUNING", "PROMPT_TUNING", "BOTTLENECK"}, where + ": peft_type");
-  const auto pattern = [&](const char* key) { return read_pattern(config.get<Json>(key, nullptr), where + ": " + key); };
+  const auto pattern = [&](const char* key) {
+    return read_pattern(config.get<Json>(key, nullptr), where + ": " + key);
+  };
   result.targets = pattern("target_modules");
   result.excluded = pattern("exclude_modules");
   result.feedforward = pattern("feedforward_modules");
   result.modules_to_save = config.get<std::vector<std::string>>("modules_to_save", {});
   if (config.has("layers_to_transform"))
-    result.layers = one_or_more<int64_t>(config.get<Json>("layers_to_transform", nullptr), where + ": layers_to_transform");
-  result.layer_patterns = one_or_more<std::string>(config.get<Json>("layers_pattern", nullptr), where + ": layers_pattern");
+    result.layers =
+        one_or_more<int64_t>(config.get<Json>("layers_to_transform", nullptr), where + ": layers_to_transform");
+  result.layer_patterns =
+      one_or_more<std::string>(config.get<Json>("layers_pattern", nullptr), where + ": layers_pattern");
   if (result.type == "LORA") read_lora(config, result);
   if (result.type.ends_with("_TUNING")) read_virtual_tokens(config, result);
   if (result.type == "BOTTLENECK") {

@@ -5,8 +5,8 @@
 
 namespace tessera {
 
-/// Which modules, by their published path, PEFT's rules select: a list of names, each of which is the path or the end of
-/// it, or a regular expression for the whole path, or "all-linear".
+/// Which modules, by their published path, PEFT's rules select: a list of names, each of which is the path or the end
+/// of it, or a regular expression for the whole path, or "all-linear".
 struct ModulePattern {
   std::vector<std::string> names;
   std::string expression;  ///< of the whole path; empty: the names count
