@@ -7,7 +7,7 @@
 #include "decode/json_schema.h"
 #include "decode/regular_expression.h"
 #include "decode/text_stream.h"
-#include "language/t5.h"
+#include "language/encoder_decoder.h"
 
 namespace tessera {
 namespace {
@@ -76,10 +76,10 @@ TextGenerator::Start TextGenerator::start(std::span<const std::string> prompts,
                        matrix(encoded.attention_mask, encoded.rows, encoded.length).to(torch::kBool),
                        {}};
   Start start;
-  if (auto* t5 = dynamic_cast<T5*>(&language_)) {
+  if (auto* reader = dynamic_cast<EncoderDecoder*>(&language_)) {
     const torch::NoGradGuard no_gradient;
-    start.state = t5->start(t5->encode(text));
-    const Tensor first = torch::full({encoded.rows, 1}, t5->start_id(), torch::kInt64);
+    start.state = reader->start(reader->encode(text));
+    const Tensor first = torch::full({encoded.rows, 1}, reader->start_id(), torch::kInt64);
     start.prompt = text_prompt(language_, {first, {}, {}});
     start.before.resize(prompts.size());
   } else {
