@@ -95,7 +95,8 @@ NameTable rule(const std::string& name, const Place& place) {
 NameTable golden_names(const Golden& golden, const NameTable& base, Module& module, const PeftTensors& added) {
   NameTable names;
   const auto paths = named_tensors(module);
-  for (const auto& [name, info] : Checkpoint::open(golden.folder / "model.safetensors").tensors()) {
+  const Checkpoint recorded = Checkpoint::open(golden.folder / "model.safetensors");
+  for (const auto& [name, info] : recorded.tensors()) {
     const std::string saved = PublishedFiles::saved_name(name);
     for (const auto& [known, tensor] : added)
       if (known == saved)
@@ -137,7 +138,8 @@ System adapted(const Golden& golden) {
     return system;
   }
 
-  const auto adapter = std::make_shared<Adapter>(Adapter::load(*assembly.module, assembly.names, files.folder()));
+  const auto adapter =
+      std::make_shared<tessera::Adapter>(tessera::Adapter::load(*assembly.module, assembly.names, files.folder()));
   system.names = golden_names(golden, assembly.names, *assembly.module, adapter->tensors());
   system.call = [adapter, base, assembly](const Case& item, const Inputs& in) -> Outputs {
     const std::string state = item.attributes.value("adapter", "active");

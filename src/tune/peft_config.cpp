@@ -140,6 +140,7 @@ PeftConfig PeftConfig::read(const Json& json, const std::string& where) {
   result.excluded = pattern("exclude_modules");
   result.feedforward = pattern("feedforward_modules");
   result.modules_to_save = config.get<std::vector<std::string>>("modules_to_save", {});
+  config.ignore({"layers_to_transform"});
   if (config.has("layers_to_transform"))
     result.layers =
         one_or_more<int64_t>(config.get<Json>("layers_to_transform", nullptr), where + ": layers_to_transform");

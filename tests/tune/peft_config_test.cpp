@@ -55,7 +55,7 @@ TEST(PeftConfig, PatternsGiveModulesTheirOwnRankAndAlpha) {
 
 TEST(PeftConfig, WhatWouldChangeTheResultAndIsNotSupportedIsAnError) {
   const Json targets = {"a"};
-  EXPECT_THROW(lora({}), Error);
+  EXPECT_THROW(lora(Json::object()), Error);
   EXPECT_THROW(lora({{"target_modules", targets}, {"bias", "all"}}), Error);
   EXPECT_THROW(lora({{"target_modules", targets}, {"lora_bias", true}}), Error);
   EXPECT_THROW(lora({{"target_modules", targets}, {"init_lora_weights", "pissa"}}), Error);

@@ -32,10 +32,10 @@ struct Subject {
   /// Every byte of the model's own parameters.
   std::map<std::string, std::string> bytes() const {
     std::map<std::string, std::string> all;
-    for (const auto& [name, tensor] : named_tensors(*module)) {
+    for (const auto& [path, tensor] : named_tensors(*module)) {
       const Tensor packed = tensor.detach().contiguous();
-      const bool added = name.find("adapter_") != std::string::npos || name.find("virtual_") != std::string::npos;
-      if (!added) all[name] = {static_cast<const char*>(packed.data_ptr()), packed.nbytes()};
+      const bool added = path.find("adapter_") != std::string::npos || path.find("virtual_") != std::string::npos;
+      if (!added) all[path] = {static_cast<const char*>(packed.data_ptr()), packed.nbytes()};
     }
     return all;
   }
