@@ -76,6 +76,7 @@ class ModelDrafter : public Drafter {
 
 class LookupDrafter : public Drafter {
  public:
+  explicit LookupDrafter(int64_t vocabulary) : vocabulary_(vocabulary) {}
   Draft propose(const Text& text, int64_t count) override {
     const auto ids = text.so_far().ids;
     for (size_t size = std::min(kLongestMatch, ids.size() - 1); size > 0; --size) {
@@ -83,11 +84,15 @@ class LookupDrafter : public Drafter {
       for (size_t at = ids.size() - size; at-- > 0;) {  // the last place first
         if (!std::equal(end.begin(), end.end(), ids.begin() + static_cast<std::ptrdiff_t>(at))) continue;
         const auto found = ids.subspan(at + size, std::min(static_cast<size_t>(count), ids.size() - at - size));
-        return {{found.begin(), found.end()}, {}};
+        const auto word = [&](int64_t id) { return id >= 0 && id < vocabulary_; };
+        return {{found.begin(), std::find_if_not(found.begin(), found.end(), word)}, {}};
       }
     }
     return {};
   }
+
+ private:
+  int64_t vocabulary_;
 };
 
 }  // namespace
@@ -96,6 +101,6 @@ std::unique_ptr<Drafter> model_drafter(LanguageModel& model, const Task& task, c
   return std::make_unique<ModelDrafter>(model, task, chain);
 }
 
-std::unique_ptr<Drafter> lookup_drafter() { return std::make_unique<LookupDrafter>(); }
+std::unique_ptr<Drafter> lookup_drafter(int64_t vocabulary) { return std::make_unique<LookupDrafter>(vocabulary); }
 
 }  // namespace tessera

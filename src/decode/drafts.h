@@ -22,6 +22,7 @@ class Drafter {
 std::unique_ptr<Drafter> model_drafter(LanguageModel& model, const Task& task, const ProcessorChain& chain);
 
 /// What followed the last words where they stood before ("Prompt Lookup Decoding", Saxena, 2023).
-std::unique_ptr<Drafter> lookup_drafter();
+/// Ids beyond the vocabulary (the places of a picture) are not proposed.
+std::unique_ptr<Drafter> lookup_drafter(int64_t vocabulary);
 
 }  // namespace tessera

@@ -30,16 +30,21 @@ std::vector<Generated> decode_by_token(const Task& task) {
     random.emplace_back(copy == 0 ? seed : mix_seed(seed, copy));
     if (o.max_new_tokens == 0) texts.back().end(Finish::kLength);
   }
-  std::vector<int64_t> ids(texts.size(), o.padding_id);
+  std::vector<int64_t> ids;
   std::vector<bool> ended(texts.size());
+  // Interrupted before the model reads the last token, so that its state can go on with it.
   while (true) {
-    const bool stop = task.interrupted();
+    if (task.interrupted()) {
+      for (Text& text : texts)
+        if (!text.ended()) text.end(Finish::kInterrupted);
+      break;
+    }
+    for (size_t row = 0; row < texts.size(); ++row) ended[row] = texts[row].ended();
+    if (!ids.empty()) model.advance(ids, ended);
+    ids.assign(texts.size(), o.padding_id);
     bool all_ended = true;
     for (size_t row = 0; row < texts.size(); ++row) {
       Text& text = texts[row];
-      if (!text.ended() && stop) text.end(Finish::kInterrupted);
-      ended[row] = text.ended();
-      ids[row] = o.padding_id;
       if (ended[row]) continue;
       const auto logits = model.logits(static_cast<int64_t>(row));
       const std::vector<float> scores = text.scores(logits, chain);
@@ -49,7 +54,6 @@ std::vector<Generated> decode_by_token(const Task& task) {
       all_ended = all_ended && text.ended();
     }
     if (all_ended) break;
-    model.advance(ids, ended);
   }
   std::vector<Generated> results;
   for (Text& text : texts) results.push_back(std::move(text.result));

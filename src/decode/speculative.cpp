@@ -15,7 +15,8 @@ class Speculation {
         random_(task.seed(0)),
         text_(task, 0, 0),
         model_(task.model, task.state, task.prompt, task.options.max_new_tokens) {
-    drafter_ = task.hooks.draft ? model_drafter(*task.hooks.draft, task, chain_) : lookup_drafter();
+    drafter_ =
+        task.hooks.draft ? model_drafter(*task.hooks.draft, task, chain_) : lookup_drafter(task.model.vocabulary());
   }
 
   std::vector<Generated> run() {

@@ -33,6 +33,10 @@ echo "no picture" > text.jpg
 cp pictures/cat.svg mislabelled.png
 printf '\x89PNG\r\n\x1a\n\x00\x00\x00\x0dIHDR\x00\x01\x86\xa0\x00\x01\x86\xa0\x08\x02\x00\x00\x00\x27\x30\x9c\x9f\x00\x00\x00\x0aIDAT0123456789' > huge.png
 
+# a model that does not make text says so
+expect 2 'cannot generate text' "$tessera" generate "$TESSERA_MODEL" "Once upon a time"
+expect 2 'cannot predict text' "$tessera" perplexity "$TESSERA_MODEL" text.jpg
+
 # classify
 expect 0 '^\{"input":"pictures/cat.svg","results":\[\{"label":"cat","score":0\.[0-9]+\},' \
   "$tessera" classify pictures/cat.svg --labels "$labels" --json

@@ -51,7 +51,9 @@ TEST(BeamSearch, WithBeamsForEveryTextItFindsTheBestOnes) {
       options.num_beams = 256, options.length_penalty = penalty, options.early_stopping = "never";
       const auto found = decoded(*model, one_token(0), options);
       for (size_t i = 0; i < 5; ++i) {
-        EXPECT_EQ(found[i].ids, ranked[i].second) << seed << " " << penalty;
+        // Texts that pass the same pairs of tokens in another order are equally good.
+        EXPECT_NEAR(all.at(found[i].ids) / std::pow(found[i].ids.size(), penalty), found[i].score, 1e-4);
+        EXPECT_TRUE(distinct.insert(found[i].ids).second);
         EXPECT_NEAR(found[i].score, ranked[i].first, 1e-4);
       }
     }
