@@ -138,8 +138,8 @@ TEST_F(BadFolder, AnUnknownKeyIsAnError) {
 }
 
 TEST_F(BadFolder, AnUnknownModelTypeNamesTheKnownOnes) {
-  config["model_type"] = "bart";
-  EXPECT_THAT(with_config(config), AllOf(HasSubstr("unknown model type 'bart'"), HasSubstr("bert")));
+  config["model_type"] = "bret";
+  EXPECT_THAT(with_config(config), AllOf(HasSubstr("unknown model type 'bret'"), HasSubstr("bert")));
 }
 
 TEST_F(BadFolder, AModelTypeThatIsNoStringIsAnError) {
