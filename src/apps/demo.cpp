@@ -5,7 +5,9 @@
 
 #include "apps/verbs.h"
 #include "core/files.h"
+#include "data/questions.h"
 #include "fusion/dual_encoder.h"
+#include "tasks/answer.h"
 #include "tasks/inputs.h"
 #include "tasks/labels.h"
 #include "tasks/report.h"
@@ -16,7 +18,7 @@ namespace {
 
 struct DemoArguments {
   std::string model, pictures = "demo/pictures", labels = "demo/labels", searches = "demo/searches.tsv",
-                     out = "demo/out/index.html";
+                     questions = "demo/questions.tsv", out = "demo/out/index.html";
   int64_t top = 3;
 };
 
@@ -78,18 +80,45 @@ void classify_all(const Model& model, const DemoArguments& arguments, Pictures& 
   }
 }
 
-/// One search a line: language, tab, query.
-std::vector<SearchAnswers> search_all(const Model& model, const std::string& file, const Tensor& pixels) {
-  std::vector<SearchAnswers> searches;
-  if (!fs::exists(file)) return searches;
-  std::vector<std::string> queries;
+/// The lines of a file, each of two fields with a tab between them; none where there is no such file.
+std::vector<std::pair<std::string, std::string>> read_pairs(const std::string& file, const char* form) {
+  std::vector<std::pair<std::string, std::string>> pairs;
+  if (!fs::exists(file)) return pairs;
   std::istringstream lines(read_file(file));
   for (std::string line; std::getline(lines, line);) {
     const size_t tab = line.find('\t');
-    if (tab == std::string::npos) throw Error("a line is not LANGUAGE, tab, QUERY: " + line, file);
-    searches.push_back({line.substr(0, tab), line.substr(tab + 1), {}});
-    queries.push_back(searches.back().query);
+    if (tab == std::string::npos) throw Error("a line is not " + std::string(form) + ": " + line, file);
+    pairs.emplace_back(line.substr(0, tab), line.substr(tab + 1));
   }
+  return pairs;
+}
+
+/// Names each picture in some languages, and asks those that the file names.
+void ask_all(const Model& model, const std::string& file, Pictures& pictures) {
+  auto* talker = dynamic_cast<Talker*>(model.module.get());
+  if (!talker || !model.tokenizer) return;
+  Answerer answerer(*talker, *model.tokenizer);
+  const auto questions = read_pairs(file, "PICTURE, tab, QUESTION");
+  for (size_t i = 0; i < pictures.answers.size(); ++i) {
+    PictureAnswers& picture = pictures.answers[i];
+    std::vector<std::string> asked = {Questions::naming("en"), Questions::naming("de")};
+    for (const auto& [name, question] : questions)
+      if (name == picture.name || name == "*") asked.push_back(question);
+    const Tensor pixels = pictures.pixels[static_cast<int64_t>(i)];
+    const auto answers = answerer.answer(pixels.expand({static_cast<int64_t>(asked.size()), -1, -1, -1}), asked);
+    for (size_t k = 0; k < asked.size(); ++k) picture.said.push_back({asked[k], answers[k].text});
+  }
+}
+
+/// One search a line: language, tab, query.
+std::vector<SearchAnswers> search_all(const Model& model, const std::string& file, const Tensor& pixels) {
+  std::vector<SearchAnswers> searches;
+  std::vector<std::string> queries;
+  for (const auto& [language, query] : read_pairs(file, "LANGUAGE, tab, QUERY")) {
+    searches.push_back({language, query, {}});
+    queries.push_back(query);
+  }
+  if (searches.empty()) return searches;
   const Tensor images = unit(ImageEmbedder(model).embed(pixels));
   const Tensor scores = torch::matmul(unit(TextEmbedder(model).embed(queries)), images.t());  // queries x pictures
   for (size_t i = 0; i < searches.size(); ++i)
@@ -123,14 +152,24 @@ void print_searches(const std::vector<SearchAnswers>& searches, const std::vecto
   }
 }
 
+void print_said(const std::vector<PictureAnswers>& pictures) {
+  for (const auto& picture : pictures)
+    for (size_t i = 0; i < picture.said.size(); ++i)
+      std::printf("%s%s%s\n", padded(i == 0 ? picture.name : "", 11).c_str(),
+                  padded(picture.said[i].question, 34).c_str(), picture.said[i].text.c_str());
+}
+
 int demo(const DemoArguments& arguments) {
   const Model model = open_model(arguments.model);
   Pictures pictures = read_pictures(model, arguments.pictures);
   classify_all(model, arguments, pictures);
+  ask_all(model, arguments.questions, pictures);
   const auto searches = search_all(model, arguments.searches, pictures.pixels);
   print_answers(pictures.answers);
   std::printf("\nFound by text, best first\n");
   print_searches(searches, pictures.answers);
+  if (!pictures.answers.front().said.empty()) std::printf("\nAsked, and answered in its own words\n");
+  print_said(pictures.answers);
   fs::create_directories(fs::absolute(arguments.out).parent_path());
   write_file(arguments.out, answers_page("Tessera looks at pictures",
                                          model.folder.filename().string() + ", a model of family " + model.family,
@@ -141,13 +180,15 @@ int demo(const DemoArguments& arguments) {
 }
 
 const VerbRegistration registration(
-    "demo", "Name and find the demo pictures in several languages, and write a page", [](CLI::App& command) {
+    "demo", "Name, find and question the demo pictures in several languages, and write a page", [](CLI::App& command) {
       auto arguments = std::make_shared<DemoArguments>();
       command.add_option("--model", arguments->model, "Model folder (default: the shipped model)");
       command.add_option("--pictures", arguments->pictures, "Folder of pictures")->capture_default_str();
       command.add_option("--labels", arguments->labels, "Folder of LANGUAGE.txt, one label a line")
           ->capture_default_str();
       command.add_option("--searches", arguments->searches, "File of searches: language, tab, query")
+          ->capture_default_str();
+      command.add_option("--questions", arguments->questions, "File of questions: picture or *, tab, question")
           ->capture_default_str();
       command.add_option("--out", arguments->out, "The page")->capture_default_str();
       command.add_option("--top", arguments->top, "Answers per language on the page")

@@ -1,7 +1,9 @@
 #include <cstdio>
 
+#include "apps/table.h"
 #include "apps/verbs.h"
 #include "tasks/evaluate_icons.h"
+#include "tasks/evaluate_talk.h"
 #include "tasks/inputs.h"
 
 namespace tessera::apps {
@@ -17,13 +19,6 @@ const std::map<std::string, const char*> kMethods = {{"chance", "chance"},
                                                      {"pixels", "nearest neighbour, 16 x 16 pixels"},
                                                      {"hog", "nearest neighbour, HOG"},
                                                      {"model", "this model"}};
-
-std::string percent(double share) {
-  if (share < 0) return "-";
-  char text[16];
-  std::snprintf(text, sizeof text, "%.1f", 100 * share);
-  return text;
-}
 
 Json to_json(const IconRow& row) {
   const double others = mean_of_other_languages(row);
@@ -47,39 +42,16 @@ std::vector<std::string> cells(const IconRow& row) {
           percent(mean_of_other_languages(row))};
 }
 
-const std::vector<std::string> kColumns = {"pictures in", "symbols", "method",         "pictures",          "names",
-                                           "top-1 %",     "top-5 %", "recall@10 en %", "recall@10 others %"};
-constexpr size_t kTextColumns = 3;
-
-void print_markdown(const std::vector<IconRow>& rows) {
-  for (const auto& column : kColumns) std::printf("| %s ", column.c_str());
-  std::printf("|\n");
-  for (size_t i = 0; i < kColumns.size(); ++i) std::printf(i < kTextColumns ? "| --- " : "| ---: ");
-  std::printf("|\n");
-  for (const auto& row : rows) {
-    for (const auto& cell : cells(row)) std::printf("| %s ", cell.c_str());
-    std::printf("|\n");
-  }
-}
-
-void print_line(const std::vector<std::string>& line, const std::vector<size_t>& widths) {
-  for (size_t i = 0; i < line.size(); ++i)
-    std::printf(i < kTextColumns ? "%-*s  " : "%*s  ", static_cast<int>(widths[i]), line[i].c_str());
-  std::printf("\n");
-}
-
-void print_table(const std::vector<IconRow>& rows) {
-  std::vector<size_t> widths;
-  for (const auto& column : kColumns) widths.push_back(column.size());
-  for (const auto& row : rows) {
-    const auto line = cells(row);
-    for (size_t i = 0; i < line.size(); ++i) widths[i] = std::max(widths[i], line[i].size());
-  }
-  print_line(kColumns, widths);
+Table table_of(const std::vector<IconRow>& rows) {
+  Table table{.columns = {"pictures in", "symbols", "method", "pictures", "names", "top-1 %", "top-5 %",
+                          "recall@10 en %", "recall@10 others %"},
+              .text_columns = 3,
+              .rows = {}};
   for (size_t i = 0; i < rows.size(); ++i) {
-    if (i > 0 && (rows[i].style != rows[i - 1].style || rows[i].seen != rows[i - 1].seen)) std::printf("\n");
-    print_line(cells(rows[i]), widths);
+    if (i > 0 && (rows[i].style != rows[i - 1].style || rows[i].seen != rows[i - 1].seen)) table.rows.emplace_back();
+    table.rows.push_back(cells(rows[i]));
   }
+  return table;
 }
 
 void print_languages(const std::vector<IconRow>& rows) {
@@ -93,33 +65,87 @@ void print_languages(const std::vector<IconRow>& rows) {
   }
 }
 
-int evaluate(const EvaluateArguments& arguments) {
+int evaluate_icons_of(const EvaluateArguments& arguments) {
   const auto rows = evaluate_icons(open_model(arguments.model), arguments.options);
   for (const auto& row : rows)
     if (arguments.json) std::printf("%s\n", json_line(to_json(row)).c_str());
-  if (!arguments.json) (arguments.markdown ? print_markdown : print_table)(rows);
+  if (!arguments.json) table_of(rows).print(arguments.markdown);
   if (!arguments.json && arguments.per_language) print_languages(rows);
   finish_output();
   return 0;
 }
 
+struct TalkArguments {
+  std::string model;
+  TalkEvaluationOptions options;
+  bool json = false, markdown = false;
+};
+
+const std::map<std::string, const char*> kTalkMethods = {
+    {"majority", "commonest answer"}, {"retrieval", "dual encoder, by retrieval"}, {"model", "this model"}};
+
+int evaluate_talk_of(const TalkArguments& arguments) {
+  const auto rows = evaluate_talk(open_model(arguments.model), arguments.options);
+  Table table{.columns = {"question", "answer in", "method", "questions", "exact %", "or synonym %"},
+              .text_columns = 3,
+              .rows = {}};
+  for (const auto& row : rows) {
+    if (arguments.json)
+      std::printf("%s\n", json_line({{"question", row.kind},
+                                     {"language", row.language},
+                                     {"method", row.method},
+                                     {"questions", row.questions},
+                                     {"exact", row.exact},
+                                     {"accepted", row.accepted}})
+                              .c_str());
+    table.rows.push_back({row.kind, row.language, kTalkMethods.at(row.method), std::to_string(row.questions),
+                          percent(row.exact), percent(row.accepted)});
+  }
+  if (!arguments.json) table.print(arguments.markdown);
+  finish_output();
+  return 0;
+}
+
+std::function<int()> declare_icons(CLI::App& command) {
+  auto arguments = std::make_shared<EvaluateArguments>();
+  command.add_option("--model", arguments->model, "Model folder (default: the shipped model)");
+  command.add_option("--data", arguments->options.data, "Folder that `tessera data icons` wrote")
+      ->capture_default_str();
+  command.add_option("--in", arguments->options.languages, "Languages of text-to-image (default: the trained ones)")
+      ->delimiter(',')
+      ->type_name("en,de,...");
+  command.add_flag("--languages", arguments->per_language, "Print the recall of each language too");
+  command.add_flag("--json", arguments->json, "One JSON object a row");
+  command.add_flag("--markdown", arguments->markdown, "Print a Markdown table");
+  return [arguments] { return evaluate_icons_of(*arguments); };
+}
+
+std::function<int()> declare_talk(CLI::App& command) {
+  auto arguments = std::make_shared<TalkArguments>();
+  command.add_option("--model", arguments->model, "Model folder (default: the shipped model)");
+  command.add_option("--data", arguments->options.data, "Folder that `tessera data icons` wrote")
+      ->capture_default_str();
+  command.add_option("--style", arguments->options.style, "The set whose pictures are asked about")
+      ->capture_default_str();
+  command.add_option("--in", arguments->options.languages, "Languages of names (default: the trained ones)")
+      ->delimiter(',')
+      ->type_name("en,de,...");
+  command.add_option("--limit", arguments->options.limit, "Ask about this many pictures, evenly spread (0: all)")
+      ->capture_default_str();
+  command.add_flag("--json", arguments->json, "One JSON object a row");
+  command.add_flag("--markdown", arguments->markdown, "Print a Markdown table");
+  return [arguments] { return evaluate_talk_of(*arguments); };
+}
+
 const VerbRegistration registration(
     "evaluate", "Measure a model on pictures that were never trained on", [](CLI::App& command) {
-      auto arguments = std::make_shared<EvaluateArguments>();
       CLI::App* icons =
           command.add_subcommand("icons", "Name emoji in unseen styles and find them by their names, beside baselines");
-      icons->add_option("--model", arguments->model, "Model folder (default: the shipped model)");
-      icons->add_option("--data", arguments->options.data, "Folder that `tessera data icons` wrote")
-          ->capture_default_str();
-      icons->add_option("--in", arguments->options.languages, "Languages of text-to-image (default: the trained ones)")
-          ->delimiter(',')
-          ->type_name("en,de,...");
-      icons->add_flag("--languages", arguments->per_language, "Print the recall of each language too");
-      icons->add_flag("--json", arguments->json, "One JSON object a row");
-      icons->add_flag("--markdown", arguments->markdown, "Print a Markdown table");
+      CLI::App* talk = command.add_subcommand("talk", "Ask about emoji in an unseen style, beside baselines");
+      const auto run_icons = declare_icons(*icons), run_talk = declare_talk(*talk);
       command.require_subcommand(1);
       command.footer("Example: tessera evaluate icons --languages");
-      return [arguments] { return evaluate(*arguments); };
+      return [=] { return icons->parsed() ? run_icons() : run_talk(); };
     });
 
 }  // namespace

@@ -28,9 +28,7 @@ int train(const TrainArguments& arguments) {
   trainer.save_model_folder(run / "model");
   std::printf("%s: trained for %lld steps, loss %.4f\n", (run / "model").c_str(), static_cast<long long>(result.step),
               result.loss);
-  for (const auto& [language, score] : result.scores)
-    std::printf("%s: top-1 %.1f %%, top-5 %.1f %%, recall@10 %.1f %%\n", language.c_str(), 100 * score.top1,
-                100 * score.top5, 100 * score.recall10);
+  for (const auto& [set, measures] : result.scores) std::printf("%s: %s\n", set.c_str(), to_string(measures).c_str());
   return 0;
 }
 

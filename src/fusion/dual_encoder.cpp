@@ -31,8 +31,10 @@ DualEncoder::DualEncoder(const DualEncoderOptions& options) : options_(options) 
   if (o.logit_bias) logit_bias = register_parameter("logit_bias", torch::full({}, *o.logit_bias));
 }
 
-Tensor DualEncoder::encode_image(const Tensor& pixels) {
-  const Tensor pooled = image_pool_->forward(image_->forward(pixels));
+Tensor DualEncoder::encode_image(const Tensor& pixels) { return encode_image(image_->forward(pixels)); }
+
+Tensor DualEncoder::encode_image(const Tokens& tokens) {
+  const Tensor pooled = image_pool_->forward(tokens);
   return image_projection_ ? image_projection_->forward(pooled) : pooled;
 }
 

@@ -29,6 +29,8 @@ class DualEncoder : public Module {
 
   /// B x C x H x W -> B x dim, not normalised.
   Tensor encode_image(const Tensor& pixels);
+  /// The same from what the picture tower made of the pixels.
+  Tensor encode_image(const Tokens& tokens);
   /// B x L -> B x dim, not normalised.
   Tensor encode_text(const TextBatch& text);
   /// exp(logit_scale) * images . texts + logit_bias for features that it normalises: images x texts.

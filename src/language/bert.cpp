@@ -1,6 +1,7 @@
 #include "language/bert.h"
 
 #include "io/published_config.h"
+#include "language/bert_classifier.h"
 #include "layers/attention.h"
 #include "layers/family.h"
 #include "layers/feed_forward.h"
@@ -106,6 +107,20 @@ const NameTable kRobertaHead = {{
     {"lm_head.decoder.weight", "encoder.words.weight", true},
 }};
 
+const NameTable kClassifierHead = {{{"bert.pooler.dense.*", "pooler.*"}, {"classifier.*", "classifier.*"}}};
+
+bool is_classifier(const Json& json) {
+  const Json names = json.value("architectures", Json::array());
+  return names.is_array() && !names.empty() && names[0] == "BertForSequenceClassification";
+}
+
+/// The classes are counted by their names, where there are any.
+int64_t class_count(PublishedConfig& config) {
+  const Json& json = config.json();
+  if (json.contains("id2label") && json["id2label"].is_object()) return static_cast<int64_t>(json["id2label"].size());
+  return config.get<int64_t>("num_labels", 2);
+}
+
 Assembly assemble_bert(const Json& json, const std::string& where) {
   PublishedConfig config(json, where);
   const bool roberta = json.value("model_type", "") != "bert";
@@ -125,14 +140,19 @@ Assembly assemble_bert(const Json& json, const std::string& where) {
   config.expect("position_embedding_type", std::string("absolute"));
   config.ignore({"bos_token_id", "eos_token_id", "directionality", "pooler_fc_size", "pooler_num_attention_heads",
                  "pooler_num_fc_layers", "pooler_size_per_head", "pooler_type"});
+  const int64_t classes = class_count(config);
   config.done();
   const std::string prefix = roberta ? "roberta." : "bert.";
+  if (is_classifier(json))
+    return {std::make_shared<BertClassifier>(options, classes),
+            kClassifierHead + old_norm_names().within(prefix, "") + encoder_names().within(prefix, "")};
   return {
       std::make_shared<MaskedLanguageModel>(options),
       (roberta ? kRobertaHead : kBertHead) + old_norm_names().within(prefix, "") + encoder_names().within(prefix, "")};
 }
 
-const FamilyRegistration family({"bert", "BERT and RoBERTa, masked language model (transformers)",
+const FamilyRegistration family({"bert",
+                                 "BERT and RoBERTa, masked language model; BERT, classifier of texts (transformers)",
                                  [](const Json& config) {
                                    return is_model_type(config, {"bert", "roberta", "xlm-roberta"});
                                  },

@@ -1,5 +1,7 @@
 #include "language/language_model.h"
 
+#include <algorithm>
+
 #include "io/published_config.h"
 #include "layers/family.h"
 
@@ -13,6 +15,33 @@ Registry<LanguageModel>& language_models() {
 void LanguageState::select(const Tensor& rows) {
   for (const auto& mixer : mixers) mixer->select(rows);
   if (seen.defined()) seen = seen.index_select(0, rows);
+}
+
+bool LanguageState::can_rewind() const {
+  return std::all_of(mixers.begin(), mixers.end(), [](const auto& mixer) { return mixer->can_rewind(); });
+}
+
+void LanguageState::rewind(int64_t tokens) {
+  if (!can_rewind())
+    throw Error("a recurrent state cannot forget the last tokens", "language model",
+                "leave out what needs it (speculative decoding)");
+  for (const auto& mixer : mixers) mixer->rewind(tokens);
+  if (seen.defined()) seen = seen - tokens;
+}
+
+void LanguageState::store(CacheStorage storage) {
+  bool any = false;
+  for (const auto& mixer : mixers)
+    if (auto* cache = dynamic_cast<KeyValueCache*>(mixer.get())) cache->store(storage), any = true;
+  if (!any)
+    throw Error("has no key-value cache to store in another type", "language model", "leave out the type of the cache");
+}
+
+int64_t LanguageState::cache_bytes() const {
+  int64_t bytes = 0;
+  for (const auto& mixer : mixers)
+    if (const auto* cache = dynamic_cast<const KeyValueCache*>(mixer.get())) bytes += cache->bytes();
+  return bytes;
 }
 
 bool LanguageModel::outgrown(int64_t, int64_t) const { return false; }

@@ -1,8 +1,8 @@
 #pragma once
 #include "core/registry.h"
 #include "language/text_encoder.h"
+#include "layers/key_value_cache.h"
 #include "layers/linear.h"
-#include "layers/mixer.h"
 
 namespace tessera {
 
@@ -13,6 +13,16 @@ struct LanguageState {
 
   /// See State::select().
   void select(const Tensor& rows);
+  /// Forgets the last `tokens` tokens of every row, all of which were real.
+  /// @throws Error when a part of the state cannot: see can_rewind()
+  void rewind(int64_t tokens);
+  /// False for a model with a recurrent part, which cannot forget what it has read.
+  bool can_rewind() const;
+  /// How the key-value caches keep what comes from now on; call it before anything was seen.
+  /// @throws Error when the model has no such cache, or has seen tokens already
+  void store(CacheStorage storage);
+  /// The memory that the key-value caches hold, in bytes.
+  int64_t cache_bytes() const;
 };
 
 /// Token ids, or token vectors in their place, to hidden states and to the logits of the next token.

@@ -19,6 +19,8 @@ class CrossCache : public State {
   explicit CrossCache(KeysAndValues source) : source_(std::move(source)) {}
   const KeysAndValues& source() const { return source_; }
   void select(const Tensor& rows) override;
+  bool can_rewind() const override { return true; }
+  void rewind(int64_t) override {}  // the source stays what it is
 
  private:
   KeysAndValues source_;

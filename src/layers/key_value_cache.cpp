@@ -8,9 +8,10 @@ namespace tessera {
 namespace {
 
 constexpr int64_t kFirstCapacity = 64;
+constexpr double kLargestInt8 = 127;
 
 /// Writes `next` behind the first `length` entries of `buffer` along `axis`, in a larger buffer if need be.
-void put(Tensor& buffer, const Tensor& next, int64_t length, int64_t axis) {
+void extend(Tensor& buffer, const Tensor& next, int64_t length, int64_t axis) {
   const int64_t added = next.size(axis), capacity = buffer.defined() ? buffer.size(axis) : 0;
   if (next.requires_grad() || (buffer.defined() && buffer.requires_grad())) {
     buffer = length == 0 ? next : torch::cat({buffer.narrow(axis, 0, length), next}, axis);
@@ -26,21 +27,81 @@ void put(Tensor& buffer, const Tensor& next, int64_t length, int64_t axis) {
   buffer.narrow(axis, length, added).copy_(next);
 }
 
+/// The buffer with other rows. A search mostly leaves its best beams where they are, so that only what moves is copied.
+void select_rows(Tensor& buffer, const Tensor& rows, int64_t length, int64_t axis) {
+  if (!buffer.defined()) return;
+  const Tensor filled = buffer.narrow(axis, 0, length);
+  if (rows.size(0) == buffer.size(0) && !buffer.requires_grad()) {
+    const Tensor moved = rows.ne(torch::arange(rows.size(0), rows.options())).nonzero().squeeze(1);
+    if (moved.numel() > 0) filled.index_copy_(0, moved, filled.index_select(0, rows.index_select(0, moved)));
+    return;
+  }
+  auto shape = buffer.sizes().vec();
+  shape[0] = rows.size(0);
+  if (buffer.requires_grad()) {
+    buffer = buffer.index_select(0, rows);
+    return;
+  }
+  Tensor other = torch::empty(shape, buffer.options());
+  other.narrow(axis, 0, length).copy_(filled.index_select(0, rows));
+  buffer = other;
+}
+
+int64_t bytes_of(const Tensor& tensor) {
+  return tensor.defined() ? tensor.numel() * static_cast<int64_t>(tensor.element_size()) : 0;
+}
+
 }  // namespace
+
+CacheStorage cache_storage(const std::string& name, const std::string& where) {
+  if (name == "float32") return CacheStorage::kAsGiven;
+  if (name == "bfloat16") return CacheStorage::kBfloat16;
+  if (name == "int8") return CacheStorage::kInt8;
+  throw Error("'" + name + "' is no way to store a cache", where, "float32, bfloat16 or int8");
+}
+
+void KeyValueCache::store(CacheStorage storage) {
+  if (storage != CacheStorage::kAsGiven) throw Error("cannot be stored in another type", "key-value cache");
+}
+
+void ContiguousCache::store(CacheStorage storage) {
+  if (length_ > 0) throw Error("holds tokens already", "key-value cache", "choose its type before the prompt");
+  storage_ = storage;
+  keys_ = values_ = {};
+}
+
+void ContiguousCache::put(Buffer& buffer, const Tensor& next) const {
+  if (storage_ == CacheStorage::kAsGiven) return extend(buffer.numbers, next, length_, 2);
+  if (next.requires_grad())
+    throw Error("has no gradient in this type", "key-value cache", "keep it in float32 while training");
+  if (storage_ == CacheStorage::kBfloat16) return extend(buffer.numbers, next.to(torch::kBFloat16), length_, 2);
+  const Tensor scale = next.to(torch::kFloat32).abs().amax(-1, true) / kLargestInt8;
+  const Tensor whole = (next.to(torch::kFloat32) / scale.clamp_min(1e-30)).round();
+  extend(buffer.numbers, whole.to(torch::kInt8), length_, 2);
+  extend(buffer.scales, scale, length_, 2);
+}
+
+/// All that was put, with the `length_` of after it.
+Tensor ContiguousCache::read(const Buffer& buffer) const {
+  const Tensor numbers = buffer.numbers.narrow(2, 0, length_);
+  if (storage_ == CacheStorage::kAsGiven) return numbers;
+  const Tensor given = numbers.to(given_);
+  return storage_ == CacheStorage::kInt8 ? given * buffer.scales.narrow(2, 0, length_).to(given_) : given;
+}
 
 KeysAndValues ContiguousCache::append(const KeysAndValues& next) {
   const int64_t added = next.keys.size(2);
   if (next.mask.defined() || mask_.defined()) {
     const auto flags = next.keys.options().dtype(torch::kBool).requires_grad(false);
     const int64_t batch = next.keys.size(0);
-    if (!mask_.defined() && length_ > 0) put(mask_, torch::ones({batch, length_}, flags), 0, 1);
-    put(mask_, next.mask.defined() ? next.mask.to(torch::kBool) : torch::ones({batch, added}, flags), length_, 1);
+    if (!mask_.defined() && length_ > 0) extend(mask_, torch::ones({batch, length_}, flags), 0, 1);
+    extend(mask_, next.mask.defined() ? next.mask.to(torch::kBool) : torch::ones({batch, added}, flags), length_, 1);
   }
-  put(keys_, next.keys, length_, 2);
-  put(values_, next.values, length_, 2);
+  given_ = next.keys.scalar_type();
+  put(keys_, next.keys);
+  put(values_, next.values);
   length_ += added;
-  return {keys_.narrow(2, 0, length_), values_.narrow(2, 0, length_),
-          mask_.defined() ? mask_.narrow(1, 0, length_) : Tensor()};
+  return {read(keys_), read(values_), mask_.defined() ? mask_.narrow(1, 0, length_) : Tensor()};
 }
 
 void ContiguousCache::truncate(int64_t length) {
@@ -51,8 +112,17 @@ void ContiguousCache::truncate(int64_t length) {
 }
 
 void ContiguousCache::select(const Tensor& rows) {
-  for (Tensor* tensor : {&keys_, &values_, &mask_})
-    if (tensor->defined()) *tensor = tensor->index_select(0, rows);
+  for (Buffer* buffer : {&keys_, &values_}) {
+    select_rows(buffer->numbers, rows, length_, 2);
+    select_rows(buffer->scales, rows, length_, 2);
+  }
+  select_rows(mask_, rows, length_, 1);
+}
+
+int64_t ContiguousCache::bytes() const {
+  int64_t bytes = bytes_of(mask_);
+  for (const Buffer* buffer : {&keys_, &values_}) bytes += bytes_of(buffer->numbers) + bytes_of(buffer->scales);
+  return bytes;
 }
 
 }  // namespace tessera

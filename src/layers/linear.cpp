@@ -2,6 +2,8 @@
 
 #include <cmath>
 
+#include "layers/variation.h"
+
 namespace tessera {
 
 Linear::Linear(int64_t in, int64_t out, bool with_bias) {
@@ -9,7 +11,9 @@ Linear::Linear(int64_t in, int64_t out, bool with_bias) {
   if (with_bias) bias = Module::weight("bias", {out}, 0);
 }
 
-Tensor Linear::forward(const Tensor& x) { return tap(*this, torch::linear(x, weight, bias)); }
+Tensor Linear::forward(const Tensor& x) {
+  return tap(*this, vary(*this, x, torch::linear(x, weight, bias), {weight, bias}));
+}
 
 Convolution::Convolution(const ConvolutionOptions& options) : options_(options) {
   const auto& o = options_;
@@ -21,13 +25,16 @@ Convolution::Convolution(const ConvolutionOptions& options) : options_(options) 
 
 Tensor Convolution::forward(const Tensor& x) {
   const auto& o = options_;
-  return tap(*this, torch::conv2d(x, weight, bias, {o.stride_height, o.stride_width}, o.padding, 1, o.groups));
+  const Tensor y = torch::conv2d(x, weight, bias, {o.stride_height, o.stride_width}, o.padding, 1, o.groups);
+  return tap(*this, vary(*this, x, y, {weight, bias}, 1));
 }
 
 Embedding::Embedding(int64_t count, int64_t dim, double deviation, int64_t padding_id) : padding_id_(padding_id) {
   weight = Module::weight("weight", {count, dim}, deviation);
 }
 
-Tensor Embedding::forward(const Tensor& ids) { return tap(*this, torch::embedding(weight, ids, padding_id_)); }
+Tensor Embedding::forward(const Tensor& ids) {
+  return tap(*this, vary(*this, ids, torch::embedding(weight, ids, padding_id_), {weight, {}}));
+}
 
 }  // namespace tessera

@@ -12,6 +12,11 @@ class State {
   /// Makes row i remember what row rows[i] does now: the beams of a search, prompts that are continued several times.
   /// @param rows  int64, as many as the batch has from now on
   virtual void select(const Tensor& rows) = 0;
+  /// Whether it can forget; a recurrence cannot, as it has mixed the tokens into one another.
+  virtual bool can_rewind() const { return false; }
+  /// Forgets the last `tokens` tokens of every row: a draft that was refused.
+  /// @throws std::logic_error where it cannot
+  virtual void rewind(int64_t tokens);
 };
 
 /// What exchanges information between tokens: attention, retention, a state space, a convolution.

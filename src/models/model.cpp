@@ -3,6 +3,7 @@
 #include "core/files.h"
 #include "layers/family.h"
 #include "layers/unfilled.h"
+#include "vlm/talker.h"
 
 namespace tessera {
 namespace fs = std::filesystem;
@@ -95,6 +96,16 @@ void save_model(const Model& model, const fs::path& folder, torch::ScalarType dt
     write_file(folder / "preprocessor_config.json", to_json(model.processor->options()).dump(2) + "\n");
   if (model.tokenizer) model.tokenizer->save(folder);
   if (model.instruction_tokenizer) model.instruction_tokenizer->save(folder / kInstructionTokenizer);
+}
+
+void Model::refuse(const std::string& purpose) const {
+  throw Error("a model of family '" + family + "' cannot " + purpose, folder.string(), "see `tessera models`");
+}
+
+template <>
+DualEncoder& Model::as<DualEncoder>(const std::string& purpose) const {
+  if (DualEncoder* dual = dual_encoder_in(*module)) return *dual;
+  refuse(purpose);
 }
 
 Tensor check_finite(const Model& model, const Tensor& result) {

@@ -10,6 +10,8 @@
 
 namespace tessera {
 
+class DualEncoder;
+
 /// A model with all that its folder ships: the way in (processor, tokenizer), the weights, and what saving it back
 /// needs.
 ///
@@ -31,9 +33,15 @@ struct Model {
   template <class T>
   T& as(const std::string& purpose) const {
     if (auto* wanted = dynamic_cast<T*>(module.get())) return *wanted;
-    throw Error("a model of family '" + family + "' cannot " + purpose, folder.string(), "see `tessera models`");
+    refuse(purpose);
   }
+  /// @throws Error saying that the model cannot do this
+  [[noreturn]] void refuse(const std::string& purpose) const;
 };
+
+/// The dual encoder of a model that is one or has one.
+template <>
+DualEncoder& Model::as<DualEncoder>(const std::string& purpose) const;
 
 /// Loads a folder as published (transformers, timm, open_clip, or Tessera's own), strictly: every tensor of the file is
 /// used or known to be ignored, every parameter is filled. The module is in eval mode.

@@ -1,11 +1,8 @@
-#include "language/t5.h"
-
-#include "parity/causal.h"
+#include "parity/t5.h"
 
 namespace tessera::parity {
-namespace {
 
-Outputs run(T5& model, const Golden& golden, const Case& item, const Inputs& in) {
+Outputs call_t5(T5& model, const Golden& golden, const Case& item, const Inputs& in) {
   const Tokens source = model.encode({in.at("input_ids"), in.at("attention_mask"), {}});
   LanguageState state = model.start(source);
   if (item.call == "generate") {
@@ -22,10 +19,12 @@ Outputs run(T5& model, const Golden& golden, const Case& item, const Inputs& in)
   return out;
 }
 
+namespace {
+
 System t5(const Golden& golden) {
   System system = assemble_golden(golden);
   auto model = std::dynamic_pointer_cast<T5>(system.module);
-  system.call = [model, golden](const Case& item, const Inputs& in) { return run(*model, golden, item, in); };
+  system.call = [model, golden](const Case& item, const Inputs& in) { return call_t5(*model, golden, item, in); };
   return system;
 }
 

@@ -22,6 +22,7 @@ h3 { margin: .7rem 0 .2rem; font-size: .8rem; color: var(--soft); }
 .track { height: .55rem; border-radius: .3rem; background: var(--track); overflow: hidden; }
 .track i { display: block; height: 100%; background: var(--bar); }
 .score { text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums; color: var(--soft); }
+.said { margin: .4rem 0 0; font-size: .92rem; } .said q { color: var(--soft); } .said bdi { font-weight: 600; }
 .search { display: flex; gap: .8rem; align-items: center; margin: .5rem 0; }
 .search b { width: 14rem; } .search img { height: 3.4rem; width: 3.4rem; object-fit: contain; }
 )";
@@ -57,6 +58,8 @@ std::string card(const PictureAnswers& picture) {
     }
     html += "</section>\n";
   }
+  for (const auto& [question, text] : picture.said)
+    html += "<div class=\"said\"><q>" + escape_html(question) + "</q> <bdi>" + escape_html(text) + "</bdi></div>\n";
   return html + "</article>\n";
 }
 

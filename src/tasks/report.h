@@ -16,6 +16,10 @@ struct PictureAnswers {
     std::vector<LabelScore> answers;  ///< best first
   };
   std::vector<Language> languages;
+  struct Said {
+    std::string question, text;  ///< as asked and answered
+  };
+  std::vector<Said> said;
 };
 
 /// What a text search found.

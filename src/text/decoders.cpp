@@ -1,6 +1,7 @@
 #include <charconv>
 #include <functional>
 
+#include "core/error.h"
 #include "text/metaspace.h"
 #include "text/parts.h"
 #include "text/pattern.h"
@@ -34,6 +35,10 @@ class DecoderSequence : public Decoder {
     for (const auto& step : steps_) tokens = step->decode(std::move(tokens));
     return tokens;
   }
+  std::string bytes(std::string token) const override {
+    for (const auto& step : steps_) token = step->bytes(std::move(token));
+    return token;
+  }
 
  private:
   std::vector<std::unique_ptr<Decoder>> steps_;
@@ -45,6 +50,11 @@ class ByteLevelDecoder : public Decoder {
     std::string bytes;
     for (const std::string& token : tokens) append_bytes(token, bytes);
     return {to_valid_utf8(bytes)};
+  }
+  std::string bytes(std::string token) const override {
+    std::string bytes;
+    append_bytes(token, bytes);
+    return bytes;
   }
 
  private:
@@ -78,6 +88,9 @@ class WordPieceDecoder : public Decoder {
     }
     return tokens;
   }
+  std::string bytes(std::string token) const override {
+    return token.starts_with(prefix_) ? token.substr(prefix_.size()) : " " + token;
+  }
 
  private:
   std::string prefix_;
@@ -95,6 +108,10 @@ class MetaspaceDecoder : public Decoder {
     }
     return tokens;
   }
+  std::string bytes(std::string token) const override {
+    replace_all(token, to_utf8(options_.replacement), " ");
+    return token;
+  }
 
  private:
   Metaspace options_;
@@ -106,6 +123,10 @@ class BpeDecoder : public Decoder {
   Tokens decode(Tokens tokens) const override {
     for (size_t i = 0; i < tokens.size(); ++i) replace_all(tokens[i], suffix_, i + 1 < tokens.size() ? " " : "");
     return tokens;
+  }
+  std::string bytes(std::string token) const override {
+    replace_all(token, suffix_, " ");
+    return token;
   }
 
  private:
@@ -138,6 +159,10 @@ class ByteFallback : public Decoder {
     flush();
     return out;
   }
+  std::string bytes(std::string token) const override {
+    const auto byte = parse(token);
+    return byte ? std::string(1, *byte) : token;
+  }
 
  private:
   static std::optional<char> parse(const std::string& token) {
@@ -156,6 +181,7 @@ class Fuse : public Decoder {
     for (const std::string& token : tokens) all += token;
     return {all};
   }
+  std::string bytes(std::string token) const override { return token; }
 };
 
 class ReplaceDecoder : public Decoder {
@@ -171,6 +197,7 @@ class ReplaceDecoder : public Decoder {
     }
     return tokens;
   }
+  std::string bytes(std::string token) const override { return decode({std::move(token)}).front(); }
 
  private:
   Pattern pattern_;
@@ -190,6 +217,7 @@ class StripDecoder : public Decoder {
     }
     return tokens;
   }
+  std::string bytes(std::string token) const override { return token; }  // it works on the ends of a text
 
  private:
   std::string content_;
@@ -216,6 +244,9 @@ class Ctc : public Decoder {
       if (!text.empty()) out.push_back(std::move(text));
     }
     return out;
+  }
+  std::string bytes(std::string) const override {
+    throw Error("tokens of a CTC decoder are no bytes of their own", "tokenizer", "use another tokenizer");
   }
 
  private:

@@ -68,6 +68,9 @@ class Decoder {
  public:
   virtual ~Decoder() = default;
   virtual std::vector<std::string> decode(std::vector<std::string> tokens) const = 0;
+  /// The bytes that a token stands for in the middle of a text, which may be part of a character.
+  /// @throws Error where that depends on its neighbours
+  virtual std::string bytes(std::string token) const = 0;
 };
 std::unique_ptr<Decoder> make_decoder(const JsonNode& node);
 

@@ -137,6 +137,15 @@ class SentencePieceDecoder : public Decoder {
     }
     return {text + flush(bytes)};
   }
+  std::string bytes(std::string token) const override {
+    const auto id = pieces_->find(token);
+    if (id && pieces_->is(*id, Proto::Byte))
+      return std::string(1, static_cast<char>(std::stoi(token.substr(3, 2), nullptr, 16)));
+    if (!id || pieces_->is(*id, Proto::Control) || *id == pieces_->unknown()) return "";
+    std::string text;
+    replace_space_marks(token, text);
+    return text;
+  }
 
  private:
   static std::string flush(std::string& bytes) {

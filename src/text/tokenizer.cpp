@@ -141,6 +141,13 @@ std::string Tokenizer::decode(std::span<const int64_t> ids, bool skip_special) c
   return text;
 }
 
+std::string Tokenizer::bytes_of(int64_t id) const {
+  const auto token = parts_->token(id);
+  if (!token || parts_->added.is_special(*token)) return "";
+  if (parts_->added.token(id)) return *token;  // text as it is
+  return parts_->decoder ? parts_->decoder->bytes(*token) : " " + *token;
+}
+
 std::optional<int64_t> Tokenizer::token_to_id(std::string_view token) const { return parts_->find(token); }
 std::optional<std::string> Tokenizer::id_to_token(int64_t id) const { return parts_->token(id); }
 int64_t Tokenizer::vocab_size() const { return std::max(parts_->model->vocab_size(), parts_->added.size()); }

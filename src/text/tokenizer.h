@@ -94,6 +94,10 @@ class Tokenizer {
   /// Text of the ids. Ids that are in no vocabulary give no text, as in the reference; negative ids are an Error.
   std::string decode(std::span<const int64_t> ids, bool skip_special = true) const;
 
+  /// The bytes that a token stands for in the middle of a text, which may be part of a character; none for special
+  /// tokens and ids without a token. @throws Error where that depends on its neighbours
+  std::string bytes_of(int64_t id) const;
+
   std::optional<int64_t> token_to_id(std::string_view token) const;
   std::optional<std::string> id_to_token(int64_t id) const;
 

@@ -5,8 +5,8 @@
 #include <vector>
 
 #include "core/random.h"
+#include "data/pictures.h"
 #include "language/text_encoder.h"
-#include "train/pictures.h"
 
 namespace tessera {
 

@@ -3,10 +3,10 @@
 #include <string>
 #include <vector>
 
+#include "data/pictures.h"
 #include "fusion/dual_encoder.h"
 #include "metrics/zero_shot.h"
 #include "train/captions.h"
-#include "train/pictures.h"
 #include "train/recipe.h"
 
 namespace tessera {

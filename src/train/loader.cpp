@@ -1,96 +1,26 @@
 #include "train/loader.h"
 
-#include <cmath>
-#include <numeric>
-
 namespace tessera {
 namespace {
 
-/// What a draw is for, so that no two kinds of draw share their numbers.
-enum Purpose : uint64_t { kOrder = 1, kPicture = 2, kTexts = 3 };
+constexpr uint64_t kTexts = 3;  // a purpose of draws; see picture_sampler.cpp for the others
 
 }  // namespace
 
 BatchMaker::BatchMaker(const Recipe& recipe, const Pictures& pictures, std::vector<std::vector<int64_t>> sources,
                        const Captions& captions)
-    : recipe_(recipe),
+    : seed_(static_cast<uint64_t>(recipe.seed)),
       pictures_(pictures),
-      sources_(std::move(sources)),
-      start_(starting_augment(recipe)),
-      captions_(captions) {
-  for (size_t i = 0; i < sources_.size(); ++i) {
-    const double weight = recipe.data.sources[i].weight;
-    shares_.push_back(weight > 0 ? weight : static_cast<double>(sources_[i].size()));
-  }
-  const double sum = std::accumulate(shares_.begin(), shares_.end(), 0.0);
-  for (auto& share : shares_) share /= sum;
-  for (const auto& item : pictures.concepts) {
-    const auto name = item.names.find("en");
-    symmetries_.push_back(name == item.names.end() ? Symmetry() : symmetry_of(name->second, recipe.augment));
-  }
-}
-
-/// How many pictures of a source the micro-batches before this one took: shares of a picture add up over the batches.
-int64_t BatchMaker::drawn_before(size_t source, int64_t number) const {
-  const auto total = static_cast<double>(number * recipe_.batch);
-  double share = 0;  // rounding the running sums makes the counts of all sources add up to the batch
-  for (size_t i = 0; i < source; ++i) share += shares_[i];
-  const double end = source + 1 == sources_.size() ? 1 : share + shares_[source];
-  return std::llround(total * end) - std::llround(total * share);
-}
-
-/// The order in which one pass takes the pictures of a source.
-std::shared_ptr<const std::vector<int64_t>> BatchMaker::order_of(size_t source, int64_t pass) const {
-  const std::lock_guard lock(mutex_);
-  Order& order = orders_[{source, pass}];
-  if (!order) {
-    const uint64_t seed = mix_seed(static_cast<uint64_t>(recipe_.seed), kOrder, source);
-    Random random(mix_seed(seed, static_cast<uint64_t>(pass)));
-    order = std::make_shared<std::vector<int64_t>>(random.permutation(static_cast<int64_t>(sources_[source].size())));
-    std::erase_if(orders_,
-                  [&](const auto& kept) { return kept.first.first == source && kept.first.second + 2 < pass; });
-  }
-  return order;
-}
-
-std::vector<int64_t> BatchMaker::choose(int64_t number) const {
-  std::vector<int64_t> chosen;
-  for (size_t source = 0; source < sources_.size(); ++source) {
-    const auto count = static_cast<int64_t>(sources_[source].size());
-    for (int64_t at = drawn_before(source, number); at < drawn_before(source, number + 1); ++at) {
-      const auto place = (*order_of(source, at / count))[static_cast<size_t>(at % count)];
-      chosen.push_back(sources_[source][static_cast<size_t>(place)]);
-    }
-  }
-  return chosen;
-}
-
-AugmentOptions BatchMaker::variation(int64_t number) const {
-  const double ramp = recipe_.augment_ramp * static_cast<double>(recipe_.steps * recipe_.accumulate);
-  return ramp > 0 ? between(start_, recipe_.augment, static_cast<double>(number) / ramp) : recipe_.augment;
-}
+      sampler_(recipe, pictures, std::move(sources)),
+      captions_(captions) {}
 
 Batch BatchMaker::make(int64_t number) const {
-  const AugmentOptions options = variation(number);
-  const auto seed = static_cast<uint64_t>(recipe_.seed);
-  const std::vector<int64_t> chosen = choose(number);
-  const int64_t size = recipe_.data.size, plane = size * size, count = static_cast<int64_t>(chosen.size());
-  Batch batch;
-  batch.pixels = torch::empty({count, 3, size, size});
+  const std::vector<int64_t> chosen = sampler_.choose(number);
   std::vector<int64_t> concepts;
-  for (int64_t i = 0; i < count; ++i) {
-    const Picture& picture = pictures_.pictures[static_cast<size_t>(chosen[static_cast<size_t>(i)])];
-    concepts.push_back(picture.concept_index);
-    Random random(mix_seed(mix_seed(seed, kPicture), static_cast<uint64_t>(number), static_cast<uint64_t>(i)));
-    float* planes = batch.pixels.data_ptr<float>() + i * 3 * plane;
-    augment(picture.pixels, options, symmetries_[static_cast<size_t>(picture.concept_index)], random, size, planes);
-    for (int64_t c = 0; c < 3; ++c) {
-      const auto mean = static_cast<float>(recipe_.data.mean[static_cast<size_t>(c)]);
-      const auto scale = static_cast<float>(1 / recipe_.data.std[static_cast<size_t>(c)]);
-      for (int64_t k = c * plane; k < (c + 1) * plane; ++k) planes[k] = (planes[k] - mean) * scale;
-    }
-  }
-  Random random(mix_seed(mix_seed(seed, kTexts), static_cast<uint64_t>(number)));
+  for (const int64_t index : chosen) concepts.push_back(pictures_.pictures[static_cast<size_t>(index)].concept_index);
+  Random random(mix_seed(mix_seed(seed_, kTexts), static_cast<uint64_t>(number)));
+  Batch batch;
+  batch.pixels = sampler_.pixels(number, chosen);
   batch.candidates = captions_.draw(concepts, random);
   batch.concepts = torch::tensor(concepts, torch::kInt64);
   return batch;

@@ -22,6 +22,18 @@ void check_data(const DataOptions& data, const std::string& where) {
   if (data.std.size() != 3) throw Error("three channels are needed", where + ".std");
 }
 
+void check_questions(const QuestionOptions& questions, const std::string& where) {
+  check_positive(questions.per_picture, where + ".per_picture");
+  if (questions.several < 0 || questions.several > 1) throw Error("must lie in [0, 1]", where + ".several");
+  double sum = 0;
+  for (const auto& [kind, weight] : questions.kinds) {
+    check_choice(kind, {"name", "group", "colour", "is-it", "which"}, where + ".kinds");
+    if (weight < 0) throw Error("a weight is negative", where + ".kinds." + kind);
+    sum += weight;
+  }
+  if (sum <= 0) throw Error("no kind of question is left", where + ".kinds");
+}
+
 /// True when some key of the JSON says "dropout" or "drop_path" and its value is not 0.
 bool drops(const Json& json) {
   if (!json.is_structured()) return false;
@@ -58,6 +70,10 @@ Recipe read_recipe(const Json& json, const std::string& where) {
   check_objective(recipe.objective, prefix + "objective");
   check_optimizer(recipe.optimizer, prefix + "optimizer");
   check_schedule(recipe.schedule, prefix + "schedule");
+  check_questions(recipe.questions, prefix + "questions");
+  if (!recipe.base.empty() && (recipe.names.steps > 0 || recipe.replicas > 1 || !recipe.tokenizer.path.empty()))
+    throw Error("a talker takes its tokenizer from its base, and has no names or replicas of its own", prefix + "base",
+                "leave out tokenizer, names and replicas");
   check_choice(recipe.precision, {"float32", "bfloat16"}, prefix + "precision");
   check_positive(recipe.batch, prefix + "batch");
   check_positive(recipe.accumulate, prefix + "accumulate");

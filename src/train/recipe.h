@@ -59,9 +59,21 @@ struct NameOptions {
 };
 TESSERA_OPTIONS(NameOptions, steps, candidates, languages_per_step, learning_rate)
 
+/// What a talker is asked while it is trained.
+struct QuestionOptions {
+  int64_t per_picture = 3;  ///< questions about each picture of a batch
+  double several = 0.1;     ///< part of the pictures that show one to four copies and are asked how many
+  std::map<std::string, double> kinds = {
+      {"name", 5}, {"group", 1}, {"colour", 1}, {"is-it", 2}, {"which", 1}};  ///< how often each is drawn
+};
+TESSERA_OPTIONS(QuestionOptions, per_picture, several, kinds)
+
 /// All that decides a run. The same recipe, data and number of threads give the same weights.
 struct Recipe {
-  Json model;  ///< a dual encoder; text.vocabulary is filled in from the tokenizer where it is absent
+  std::string base;  ///< folder of a trained dual encoder that learns to talk and stays as it is; empty: a dual
+                     ///< encoder is trained, and `questions` does nothing
+  Json model;  ///< a dual encoder, or the bridge and the language model of a talker; text.vocabulary is filled in from
+               ///< the tokenizer where it is absent
   TokenizerRecipe tokenizer;
   DataOptions data;
   CaptionOptions captions;
@@ -72,6 +84,7 @@ struct Recipe {
   OptimizerOptions optimizer;
   ScheduleOptions schedule;
   NameOptions names;
+  QuestionOptions questions;
   EvaluationOptions evaluation;
   int64_t steps = 0;                   ///< optimizer steps; 0: from epochs
   double epochs = 0;                   ///< passes over as many pictures as the data has
@@ -85,9 +98,9 @@ struct Recipe {
   int64_t workers = 1;             ///< threads that prepare batches ahead
   int64_t checkpoint_every = 500;  ///< steps
 };
-TESSERA_OPTIONS(Recipe, model, tokenizer, data, captions, augment, augment_start, augment_ramp, objective, optimizer,
-                schedule, names, evaluation, steps, epochs, batch, accumulate, precision, ema, seed, threads, replicas,
-                workers, checkpoint_every)
+TESSERA_OPTIONS(Recipe, base, model, tokenizer, data, captions, augment, augment_start, augment_ramp, objective,
+                optimizer, schedule, names, questions, evaluation, steps, epochs, batch, accumulate, precision, ema,
+                seed, threads, replicas, workers, checkpoint_every)
 
 /// Reads and checks a recipe. @throws Error naming the key
 Recipe read_recipe(const Json& json, const std::string& where);

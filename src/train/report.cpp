@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <set>
 
 #include "core/files.h"
 #include "core/progress.h"
+#include "train/learner.h"
 #include "train/run_files.h"
 
 namespace tessera {
@@ -84,20 +86,26 @@ std::string chart(const std::string& title, const std::vector<Curve>& curves) {
 }
 
 std::string evaluation_table(const std::vector<Json>& lines) {
-  std::string rows;
+  std::set<std::string> measures;
+  for (const auto& line : lines)
+    if (line.contains("evaluation"))
+      for (const auto& score : line["evaluation"])
+        for (const auto& [measure, value] : score.items()) measures.insert(measure);
+  if (measures.empty()) return "";
+  std::string rows = "<tr><th>step</th><th>of</th>";
+  for (const auto& measure : measures) rows += "<th>" + escape(measure_title(measure)) + "</th>";
+  rows += "</tr>\n";
   for (const auto& line : lines) {
     if (!line.contains("evaluation")) continue;
-    for (const auto& [language, score] : line["evaluation"].items()) {
-      rows += "<tr><td>" + line["step"].dump() + "</td><td>" + escape(language) + "</td>";
-      for (const char* key : {"top1", "top5", "recall10"})
-        rows += "<td>" + number(100 * score.value(key, 0.0), "%.1f") + " %</td>";
+    for (const auto& [set, score] : line["evaluation"].items()) {
+      rows += "<tr><td>" + line["step"].dump() + "</td><td>" + escape(set) + "</td>";
+      for (const auto& measure : measures)
+        rows += score.contains(measure) ? "<td>" + number(100 * score.value(measure, 0.0), "%.1f") + " %</td>"
+                                        : "<td>-</td>";
       rows += "</tr>\n";
     }
   }
-  if (rows.empty()) return "";
-  return "<h2>Evaluations</h2>\n<table><tr><th>step</th><th>language</th><th>top-1</th><th>top-5</th>"
-         "<th>text to image, recall@10</th></tr>\n" +
-         rows + "</table>\n";
+  return "<h2>Evaluations</h2>\n<table>" + rows + "</table>\n";
 }
 
 }  // namespace
@@ -117,10 +125,10 @@ void write_report(const std::filesystem::path& folder, const Recipe& recipe) {
     }
     if (line.contains("evaluation"))
       for (const auto& [language, score] : line["evaluation"].items())
-        for (const char* key : {"top1", "top5", "recall10"}) {
-          Curve& curve = accuracy[language + " " + key];
-          curve.name = language + " " + key;
-          curve.points.emplace_back(step, 100 * score.value(key, 0.0));
+        for (const auto& [measure, value] : score.items()) {
+          Curve& curve = accuracy[language + " " + measure];
+          curve.name = language + " " + measure_title(measure);
+          curve.points.emplace_back(step, 100 * value.get<double>());
         }
   }
   std::vector<Curve> accuracies;
@@ -136,8 +144,7 @@ void write_report(const std::filesystem::path& folder, const Recipe& recipe) {
   if (!loss.points.empty())
     page += "<p>Step " + number(loss.points.back().first, "%.0f") + " of " + std::to_string(recipe.steps) + ", loss " +
             number(loss.points.back().second) + ", trained for " + format_duration(seconds) + ".</p>\n";
-  page +=
-      chart("Loss", {loss}) + chart("Zero-shot accuracy and recall, per cent", accuracies) + evaluation_table(lines);
+  page += chart("Loss", {loss}) + chart("Evaluation, per cent", accuracies) + evaluation_table(lines);
   page += chart("Gradient norm", {norm}) + chart("Learning rate", {rate});
   page += "<h2>Recipe</h2>\n<pre>" + escape(write_options(recipe).dump(2)) + "</pre>\n</body></html>\n";
   write_file(folder / "report.html", page);

@@ -16,9 +16,9 @@ TESSERA_OPTIONS(RestartOptions, step, peak)
 
 /// The learning rate over the steps, as a factor of its top.
 struct ScheduleOptions {
-  std::string kind = "cosine";  ///< cosine (Loshchilov and Hutter, 2016), linear or constant
-  int64_t warmup = 100;         ///< steps in which it rises linearly from nothing
-  double final = 0.01;          ///< factor at the end of a cycle (not for constant), of its peak
+  std::string kind = "cosine";                ///< cosine (Loshchilov and Hutter, 2016), linear or constant
+  int64_t warmup = 100;                       ///< steps in which it rises linearly from nothing
+  double final = 0.01;                        ///< factor at the end of a cycle (not for constant), of its peak
   std::vector<RestartOptions> restarts = {};  ///< in the order of their steps; none: one cycle
 };
 TESSERA_OPTIONS(ScheduleOptions, kind, warmup, final, restarts)

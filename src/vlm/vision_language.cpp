@@ -49,17 +49,32 @@ Tokens VisionLanguage::join(const std::vector<Tensor>& pictures, const TextBatch
   return tokens;
 }
 
-Prompt VisionLanguage::begin(const MultimodalBatch& batch) {
+namespace {
+
+/// The real ids of each text that are no places of pictures.
+std::vector<std::vector<int64_t>> words_of(const TextBatch& text, int64_t placeholder) {
+  std::vector<std::vector<int64_t>> rows(static_cast<size_t>(text.ids.size(0)));
+  for (int64_t row = 0; row < text.ids.size(0); ++row)
+    for (int64_t at = 0; at < text.ids.size(1); ++at) {
+      const bool real = !text.mask.defined() || text.mask[row][at].item<bool>();
+      const auto id = text.ids[row][at].item<int64_t>();
+      if (real && id != placeholder) rows[static_cast<size_t>(row)].push_back(id);
+    }
+  return rows;
+}
+
+}  // namespace
+
+MultimodalPrompt VisionLanguage::begin(const MultimodalBatch& batch) {
   const Tokens joined = join(picture_tokens(batch), batch.text);
   auto* reader = dynamic_cast<EncoderDecoder*>(language_.get());
-  if (!reader) return {joined, language_->start()};
-  Prompt prompt{{}, reader->start(reader->encode_embedded(joined))};
-  prompt.tokens.x = reader->embed(torch::full({joined.x.size(0), 1}, reader->start_id(), batch.text.ids.options()));
-  return prompt;
+  if (!reader) return {{joined, words_of(batch.text, options_.placeholder_id)}, language_->start()};
+  const Tensor first = torch::full({joined.x.size(0), 1}, reader->start_id(), batch.text.ids.options());
+  return {text_prompt(*reader, {first, {}, {}}), reader->start(reader->encode_embedded(joined))};
 }
 
 Tensor VisionLanguage::forward(const MultimodalBatch& batch) {
-  Prompt prompt = begin(batch);
+  MultimodalPrompt prompt = begin(batch);
   return logits(hidden(prompt.tokens, &prompt.state).x);
 }
 
@@ -75,18 +90,9 @@ std::shared_ptr<VisionLanguage> make_vision_language(const Json& options, const 
 }
 
 Tensor generate(VisionLanguage& model, const MultimodalBatch& batch, const GenerateOptions& options) {
-  const torch::NoGradGuard no_grad;
-  Prompt prompt = model.begin(batch);
-  const Tensor last = last_real(model.hidden(prompt.tokens, &prompt.state).x, prompt.tokens.mask);
-  const Tensor first = model.logits(last).argmax(-1).unsqueeze(1);  // B x 1
-  if (options.max_new_tokens <= 1) return first.narrow(1, 0, std::max<int64_t>(options.max_new_tokens, 0));
-  Tensor ended = torch::zeros_like(first, torch::kBool);
-  for (const int64_t end : options.end_ids) ended = ended | first.eq(end);
-  if (ended.all().item<bool>()) return first;
-  GenerateOptions rest = options;
-  --rest.max_new_tokens;
-  const Tensor more = generate(model, {first, {}, {}}, prompt.state, rest);
-  return torch::cat({first, more.masked_fill(ended, options.padding_id)}, 1);
+  const torch::NoGradGuard no_gradient;
+  MultimodalPrompt prompt = model.begin(batch);
+  return as_rows(decode(model, prompt, prompt.state, options), options.padding_id);
 }
 
 namespace {

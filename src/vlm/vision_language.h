@@ -14,10 +14,9 @@ struct MultimodalBatch {
   TextBatch instruction;  ///< what the bridge reads beside each picture, N x Q; ids undefined: nothing
 };
 
-/// Where a sequence stands before its first new token.
-struct Prompt {
-  Tokens tokens;        ///< to be given to hidden() next
-  LanguageState state;  ///< what hidden() goes on from
+/// What decode() goes on with: the token vectors of texts with their pictures, and the state before them.
+struct MultimodalPrompt : Prompt {
+  LanguageState state;
 };
 
 /// The parts of a vision-language model.
@@ -39,7 +38,7 @@ TESSERA_OPTIONS(VisionLanguageOptions, join, placeholder_id, features)
 /// As a LanguageModel it is its language model, so that it decodes as any other: begin() encodes the pictures once and
 /// makes the prompt's token vectors; hidden() takes them, at once or in pieces; what follows are ids.
 ///
-///   Prompt prompt = model.begin(batch);
+///   MultimodalPrompt prompt = model.begin(batch);
 ///   Tensor logits = model.logits(model.hidden(prompt.tokens, &prompt.state).x);
 ///   logits = model.forward({next_ids, {}, {}}, &prompt.state);  // and so on
 ///
@@ -55,7 +54,7 @@ class VisionLanguage : public LanguageModel {
   virtual Tokens join(const std::vector<Tensor>& pictures, const TextBatch& text);
   /// Encodes and joins. Where the language model reads a source first (T5, BART), what was joined is the source and
   /// becomes part of the state, and the tokens are the one that its decoder begins with.
-  virtual Prompt begin(const MultimodalBatch& batch);
+  virtual MultimodalPrompt begin(const MultimodalBatch& batch);
 
   /// The logits of all positions of the joined sequences, B x L x vocabulary.
   Tensor forward(const MultimodalBatch& batch);
@@ -90,7 +89,7 @@ class VisionLanguage : public LanguageModel {
 /// VisionLanguageOptions beside them. @throws Error
 std::shared_ptr<VisionLanguage> make_vision_language(const Json& options, const std::string& where);
 
-/// Answers each prompt of the batch with the likeliest tokens; see generate().
+/// Goes on with each prompt of the batch; see generate() of a language model.
 Tensor generate(VisionLanguage& model, const MultimodalBatch& batch, const GenerateOptions& options);
 
 }  // namespace tessera

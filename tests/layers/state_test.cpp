@@ -65,6 +65,45 @@ TEST(KeyValueCache, KeepsTheGradient) {
   EXPECT_LT(distance(keys.grad(), 2 * keys.detach()), 1e-6);
 }
 
+TEST(KeyValueCache, PackedNumbersAreNearAndSmall) {
+  for (const auto& [storage, vector_bytes] :
+       std::vector<std::pair<CacheStorage, int64_t>>{{CacheStorage::kAsGiven, 4 * (4 + 3)},
+                                                     {CacheStorage::kBfloat16, 2 * (4 + 3)},
+                                                     {CacheStorage::kInt8, 4 + 3 + 2 * 4}}) {
+    ContiguousCache cache;
+    cache.store(storage);
+    const KeysAndValues first = some(2, 100), second = some(2, 1);
+    cache.append(first);
+    const KeysAndValues all = cache.append(second);
+    EXPECT_EQ(cache.bytes(), 2 * 2 * 200 * vector_bytes) << "2 rows, 2 heads, room for 200 tokens";
+    for (const auto& [got, want] : {std::pair(all.keys, torch::cat({first.keys, second.keys}, 2)),
+                                    std::pair(all.values, torch::cat({first.values, second.values}, 2))}) {
+      const Tensor largest = want.abs().amax(-1, true);
+      // Half of a step: 1/127 of the vector's largest number, 2^-8 of a number's own size.
+      const Tensor bound = storage == CacheStorage::kAsGiven    ? torch::zeros_like(want)
+                           : storage == CacheStorage::kBfloat16 ? want.abs() / 256
+                                                                : largest / 254 * 1.0001 + torch::zeros_like(want);
+      EXPECT_TRUE((got - want).abs().le(bound).all().item<bool>());
+    }
+    const Tensor rows = torch::tensor({1, 1, 0});
+    cache.select(rows);
+    EXPECT_TRUE(torch::equal(cache.append(some(3, 1)).keys.narrow(2, 0, 101), all.keys.index_select(0, rows)));
+    EXPECT_THROW(cache.store(storage), Error) << "it holds tokens already";
+  }
+}
+
+TEST(KeyValueCache, ARowThatStaysIsNotMoved) {
+  ContiguousCache cache;
+  const KeysAndValues first = some(3, 5, true);
+  const void* before = cache.append(first).keys.data_ptr();
+  const Tensor rows = torch::tensor({0, 2, 1});
+  cache.select(rows);
+  const KeysAndValues all = cache.append(some(3, 1));
+  EXPECT_EQ(all.keys.data_ptr(), before);
+  EXPECT_TRUE(torch::equal(all.keys.narrow(2, 0, 5), first.keys.index_select(0, rows)));
+  EXPECT_TRUE(torch::equal(all.mask.narrow(1, 0, 5), first.mask.index_select(0, rows)));
+}
+
 AttentionOptions causal(int64_t heads, int64_t kv_heads) {
   AttentionOptions options{.dim = 24, .heads = heads, .causal = true};
   options.kv_heads = kv_heads, options.head_dim = 4;

@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "core/error.h"
-#include "train/pictures.h"
+#include "data/pictures.h"
 
 namespace tessera {
 namespace {

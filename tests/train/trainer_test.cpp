@@ -11,6 +11,7 @@
 #include "data/archive.h"
 #include "models/model.h"
 #include "support/scratch.h"
+#include "train/prefetcher.h"
 
 namespace tessera {
 namespace {
@@ -127,7 +128,7 @@ TEST_F(TrainerTest, LearnsColoursAndShapes) {
   Trainer trainer(read_recipe(json, ""), {.folder = folder_ / "run"});
   const RunResult result = trainer.run();
   EXPECT_TRUE(result.finished);
-  EXPECT_GT(result.scores.at("en").top1, 0.9);
+  EXPECT_GT(result.scores.at("en").at("top1"), 0.9);
   EXPECT_TRUE(fs::exists(folder_ / "run" / "best.safetensors"));
   EXPECT_THAT(read_file(folder_ / "run" / "report.html"), ::testing::HasSubstr("<polyline"));
 
@@ -219,7 +220,7 @@ TEST_F(TrainerTest, AnInfiniteLossNamesTheStep) {
 TEST_F(TrainerTest, AGradientThatIsNotFiniteNamesTheTensor) {
   Trainer trainer(read_recipe(recipe_json(), ""), {.folder = folder_ / "run"});
   const torch::NoGradGuard no_gradient;
-  for (auto& item : trainer.model().named_parameters())
+  for (auto& item : trainer.learner().module().named_parameters())
     if (item.key() == "image_projection.weight")
       item.value().register_hook([](const Tensor& gradient) { return gradient * std::nanf(""); });
   try {

@@ -103,7 +103,7 @@ MultimodalBatch batch_of(const Subject& subject, int64_t pictures = 2) {
 
 /// The logits of some ids after the prompt.
 Tensor answer(VisionLanguage& model, const MultimodalBatch& batch, const std::vector<int64_t>& pieces = {5}) {
-  Prompt prompt = model.begin(batch);
+  MultimodalPrompt prompt = model.begin(batch);
   std::vector<Tensor> logits = {model.logits(model.hidden(prompt.tokens, &prompt.state).x)};
   at::manual_seed(42);
   const Tensor ids = torch::randint(3, 40, {2, 5}, torch::kInt64).narrow(0, 0, batch.text.ids.size(0));
@@ -229,7 +229,7 @@ TEST(Florence2, TheFirstFilesPutThePictureBeforeTheText) {
   const torch::NoGradGuard no_grad;
   const auto model = made(first_florence2());
   MultimodalBatch batch = batch_of({"", florence2(), 0});
-  const Prompt prompt = model->begin(batch);
+  const MultimodalPrompt prompt = model->begin(batch);
   EXPECT_EQ(prompt.tokens.x.size(1), 1) << "the token that the decoder begins with";
   EXPECT_EQ(model->picture_tokens(batch)[0].size(0), 4 + 4);
   EXPECT_GT(answer(*model, batch).std().item<double>(), 0.01);

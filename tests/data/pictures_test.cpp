@@ -1,4 +1,4 @@
-#include "train/pictures.h"
+#include "data/pictures.h"
 
 #include <gtest/gtest.h>
 

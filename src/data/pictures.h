@@ -12,6 +12,7 @@ struct Concept {
   std::string id;                                            ///< "1f600", "icon:mdi:account"
   std::map<std::string, std::string> names;                  ///< language -> caption
   std::map<std::string, std::vector<std::string>> keywords;  ///< language -> words that also fit
+  std::string group;                                         ///< of emoji: "food-drink"; empty: none
   bool seen = true;                                          ///< false: held out, never trained on
   bool skin_tone = false;                                    ///< a variant with a skin-tone modifier
 };
@@ -44,6 +45,9 @@ struct Pictures {
  private:
   std::map<std::string, int64_t> by_id_;
 };
+
+/// The picture on white, RGB.
+Image on_white(const Image& premultiplied);
 
 /// Any picture as RGBA with colours premultiplied by alpha, rounded to bytes.
 Image premultiply(const Image& image);

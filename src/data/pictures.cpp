@@ -1,4 +1,4 @@
-#include "train/pictures.h"
+#include "data/pictures.h"
 
 #include <algorithm>
 #include <cmath>
@@ -18,6 +18,7 @@ Concept concept_of(const nlohmann::json& json, const std::string& where) {
     // A picture has captions; a line of names.jsonl has names.
     item.names = json.at(json.contains("names") ? "names" : "captions").get<std::map<std::string, std::string>>();
     item.keywords = json.value("keywords", decltype(item.keywords){});
+    item.group = json.value("group", "");
     item.seen = json.value("seen", true);
     item.skin_tone = json.value("skin_tone", false);
   } catch (const nlohmann::json::exception& error) {
@@ -40,6 +41,15 @@ Image premultiply(const Image& image) {
     for (size_t c = 0; c < 3; ++c) out[c] = static_cast<uint8_t>((in[channels == 1 ? 0 : c] * alpha + 127) / 255);
     out[3] = static_cast<uint8_t>(alpha);
   }
+  return result;
+}
+
+Image on_white(const Image& premultiplied) {
+  Image result(premultiplied.height, premultiplied.width, 3);
+  for (size_t i = 0; i * 4 < premultiplied.pixels.size(); ++i)
+    for (size_t c = 0; c < 3; ++c)
+      result.pixels[i * 3 + c] =
+          static_cast<uint8_t>(premultiplied.pixels[i * 4 + c] + 255 - premultiplied.pixels[i * 4 + 3]);
   return result;
 }
 

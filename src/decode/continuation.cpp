@@ -1,0 +1,111 @@
+#include "decode/continuation.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace tessera {
+namespace {
+
+Tensor on_cpu(const Tensor& logits) {
+  const Tensor numbers = logits.to(torch::kCPU, torch::kFloat32).contiguous();
+  if (numbers.isnan().any().item<bool>())
+    throw Error("the logits hold NaN", "generate", "look for NaN among the weights, or take a wider type");
+  return numbers;
+}
+
+Tensor index(const std::vector<int64_t>& rows) { return torch::tensor(rows, torch::kInt64); }
+
+}  // namespace
+
+Continuation::Continuation(LanguageModel& model, LanguageState& state, const Prompt& prompt, int64_t most,
+                           bool keep_hidden)
+    : model_(model), state_(state) {
+  const torch::NoGradGuard no_grad;
+  const Tokens& tokens = prompt.tokens;
+  const int64_t length = tokens.x.size(1);
+  if (!state.seen.defined() && model.outgrown(1, length + most)) {
+    may_outgrow_ = true;
+    prompt_ = tokens;
+    origin_ = torch::arange(tokens.x.size(0));
+  }
+  const Tokens read = model.hidden(tokens, &state);
+  // The head is the widest layer, so it is given the last tokens alone.
+  hidden_ = last_real(read.x, tokens.mask);
+  logits_ = on_cpu(model.logits(hidden_));
+  if (keep_hidden) prompt_hidden_ = read.x;
+}
+
+std::span<const float> Continuation::logits(int64_t row) const {
+  return {logits_.data_ptr<float>() + row * logits_.size(1), static_cast<size_t>(logits_.size(1))};
+}
+
+void Continuation::read(const Tokens& tokens) {
+  hidden_ = last_real(model_.hidden(tokens, &state_).x, tokens.mask);
+  logits_ = on_cpu(model_.logits(hidden_));
+}
+
+void Continuation::advance(const std::vector<int64_t>& ids, const std::vector<bool>& ended) {
+  const torch::NoGradGuard no_grad;
+  const Tensor next = index(ids);
+  if (may_outgrow_) {
+    made_.push_back(next);
+    const int64_t seen = state_.seen.max().item<int64_t>();
+    if (model_.outgrown(seen, seen + 1)) return begin_anew(static_cast<int64_t>(made_.size()));
+  }
+  Tokens tokens;
+  tokens.x = model_.embed(next.unsqueeze(1));
+  if (std::find(ended.begin(), ended.end(), true) != ended.end()) {
+    tokens.mask = torch::ones({next.size(0), 1}, torch::kBool);
+    for (size_t i = 0; i < ended.size(); ++i)
+      if (ended[i]) tokens.mask[static_cast<int64_t>(i)] = false;
+  }
+  read(tokens);
+}
+
+/// Reads the prompt and what was made once more.
+void Continuation::begin_anew(int64_t count) {
+  Tokens tokens = prompt_;
+  const Tensor made = torch::stack(made_, 1);  // R x count
+  tokens.x = torch::cat({prompt_.x.index_select(0, origin_), model_.embed(made)}, 1);
+  if (prompt_.mask.defined())
+    tokens.mask = torch::cat(
+        {prompt_.mask.index_select(0, origin_).to(torch::kBool), torch::ones({made.size(0), count}, torch::kBool)}, 1);
+  tokens.at = Tensor();
+  state_ = model_.start();
+  read(tokens);
+}
+
+void Continuation::select(const std::vector<int64_t>& rows) {
+  const torch::NoGradGuard no_grad;
+  const Tensor order = index(rows);
+  state_.select(order);
+  logits_ = logits_.index_select(0, order);
+  hidden_ = hidden_.index_select(0, order);
+  if (!may_outgrow_) return;
+  origin_ = origin_.index_select(0, order);
+  for (Tensor& made : made_) made = made.index_select(0, order);
+}
+
+Tensor Continuation::advance_all(const std::vector<int64_t>& ids) {
+  const torch::NoGradGuard no_grad;
+  Tokens tokens;
+  tokens.x = model_.embed(index(ids).unsqueeze(0));
+  const Tensor hidden = model_.hidden(tokens, &state_).x;
+  const Tensor logits = on_cpu(model_.logits(hidden)).squeeze(0);  // K x vocabulary
+  hidden_ = hidden.select(1, hidden.size(1) - 1);
+  logits_ = logits.narrow(0, logits.size(0) - 1, 1);
+  return logits;
+}
+
+void Continuation::rewind(int64_t tokens) {
+  if (tokens > 0) state_.rewind(tokens);
+}
+
+double log_probability(std::span<const float> scores, int64_t id) {
+  const double largest = *std::max_element(scores.begin(), scores.end());
+  double sum = 0;
+  for (const float score : scores) sum += std::exp(score - largest);
+  return scores[static_cast<size_t>(id)] - largest - std::log(sum);
+}
+
+}  // namespace tessera

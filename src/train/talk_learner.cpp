@@ -1,0 +1,234 @@
+#include "train/talk_learner.h"
+
+#include <torch/csrc/autograd/autograd.h>
+
+#include <algorithm>
+
+#include "core/compat.h"
+#include "core/error.h"
+#include "train/ema.h"
+#include "train/run_files.h"
+
+namespace tessera {
+namespace {
+
+constexpr uint64_t kQuestions = 4;  // a purpose of draws; see picture_sampler.cpp for the others
+constexpr int64_t kIgnored = -100;
+constexpr size_t kParts = 3;  // by length, into which the rows of a step are divided
+const char* const kDual = "encoder.dual.";
+
+/// One of the keys, as often as its weight says.
+const std::string& weighted(const std::map<std::string, double>& weights, Random& random) {
+  double sum = 0;
+  for (const auto& [key, weight] : weights) sum += weight;
+  double at = random.uniform() * sum;
+  for (const auto& [key, weight] : weights)
+    if ((at -= weight) < 0) return key;
+  return weights.rbegin()->first;
+}
+
+Json dual_options(const Model& base) {
+  if (base.config.contains("talker")) return base.config.at("talker").at("dual_encoder");
+  if (base.config.contains("dual_encoder")) return base.config.at("dual_encoder");
+  throw Error("is no dual encoder of Tessera's own", base.folder.string(), "train one first, without base");
+}
+
+}  // namespace
+
+TalkBatchMaker::TalkBatchMaker(const Recipe& recipe, const TrainingPictures& data, const TalkerFormat& format,
+                               const Tokenizer& tokenizer)
+    : recipe_(recipe),
+      pictures_(data.pictures),
+      sampler_(recipe, data.pictures, data.sources),
+      questions_(data.pictures.concepts),
+      format_(format),
+      tokenizer_(tokenizer) {
+  for (const auto& [language, weight] : recipe.captions.languages) Questions::naming(language);  // refuses others
+}
+
+/// A question of a kind that is drawn; of another where the picture has no answer to it.
+std::optional<Question> TalkBatchMaker::draw(const Picture& picture, Random& random) const {
+  const int64_t index = picture.concept_index;
+  for (int attempt = 0; attempt < 8; ++attempt) {
+    const std::string& kind = weighted(recipe_.questions.kinds, random);
+    std::optional<Question> question;
+    if (kind == "name") question = questions_.name(index, weighted(recipe_.captions.languages, random), random);
+    if (kind == "group") question = questions_.group(index, random);
+    if (kind == "colour") question = questions_.colour(picture.pixels, random);
+    if (kind == "is-it") question = questions_.is_it(index, random);
+    if (kind == "which") question = questions_.which(index, random);
+    if (question) return question;
+  }
+  return {};
+}
+
+TalkBatchMaker::Row TalkBatchMaker::row(size_t picture, const Question& question) const {
+  Row row{static_cast<int64_t>(picture), format_.prompt(tokenizer_.encode(question.text, false).ids, true), 0};
+  row.answer = row.ids.size();
+  const auto answer = tokenizer_.encode(question.answer, false).ids;
+  row.ids.insert(row.ids.end(), answer.begin(), answer.end());
+  row.ids.push_back(format_.end);
+  return row;
+}
+
+TalkRows TalkBatchMaker::together(std::span<const Row> rows) const {
+  size_t longest = 0;
+  for (const auto& row : rows) longest = std::max(longest, row.ids.size());
+  const auto count = static_cast<int64_t>(rows.size()), length = static_cast<int64_t>(longest);
+  TalkRows batch;
+  batch.pictures = torch::empty({count}, torch::kInt64);
+  batch.text.ids = torch::full({count, length}, format_.end, torch::kInt64);
+  batch.text.mask = torch::zeros({count, length}, torch::kBool);
+  batch.labels = torch::full({count, length}, kIgnored, torch::kInt64);
+  for (size_t i = 0; i < rows.size(); ++i) {
+    const auto at = static_cast<int64_t>(i) * length;
+    const auto& row = rows[i];
+    batch.pictures.data_ptr<int64_t>()[i] = row.picture;
+    std::copy(row.ids.begin(), row.ids.end(), batch.text.ids.data_ptr<int64_t>() + at);
+    std::fill_n(batch.text.mask.data_ptr<bool>() + at, row.ids.size(), true);
+    std::copy(row.ids.begin() + static_cast<std::ptrdiff_t>(row.answer), row.ids.end(),
+              batch.labels.data_ptr<int64_t>() + at + static_cast<int64_t>(row.answer));
+  }
+  return batch;
+}
+
+TalkBatch TalkBatchMaker::make(int64_t number) const {
+  const std::vector<int64_t> chosen = sampler_.choose(number);
+  Random random(mix_seed(mix_seed(static_cast<uint64_t>(recipe_.seed), kQuestions), static_cast<uint64_t>(number)));
+  std::vector<Image> copies(chosen.size());
+  std::vector<Row> rows;
+  for (size_t i = 0; i < chosen.size(); ++i) {
+    const Picture& picture = pictures_.pictures[static_cast<size_t>(chosen[i])];
+    if (random.chance(recipe_.questions.several)) {
+      const auto count = static_cast<int64_t>(1 + random.below(kMostOfSeveral));
+      copies[i] = several(picture.pixels, count, random);
+      rows.push_back(row(i, questions_.how_many(count, random)));
+      continue;
+    }
+    for (int64_t k = 0; k < recipe_.questions.per_picture; ++k)
+      if (const auto question = draw(picture, random)) rows.push_back(row(i, *question));
+  }
+  std::stable_sort(rows.begin(), rows.end(), [](const Row& a, const Row& b) { return a.ids.size() < b.ids.size(); });
+  TalkBatch batch;
+  batch.pixels = sampler_.pixels(number, chosen, [&](size_t i) { return copies[i].empty() ? nullptr : &copies[i]; });
+  for (size_t part = 0; part < kParts; ++part) {
+    const size_t begin = rows.size() * part / kParts, end = rows.size() * (part + 1) / kParts;
+    if (begin < end) batch.rows.push_back(together(std::span(rows).subspan(begin, end - begin)));
+  }
+  return batch;
+}
+
+TalkLearner::TalkLearner(Recipe& recipe)
+    : recipe_(recipe), base_(load_model(recipe.base)), data_(read_training_pictures(recipe)) {
+  auto& dual = base_.as<DualEncoder>("learn to talk");
+  if (!base_.tokenizer) throw Error("has no tokenizer", base_.folder.string());
+  options_ = recipe.model;
+  options_["dual_encoder"] = dual_options(base_);
+  Json& language = options_["language"];
+  if (language.is_object() && !language.contains("vocabulary")) language["vocabulary"] = base_.tokenizer->vocab_size();
+  seed_torch(recipe_, Draw::kWeights);
+  model_ = make();
+  averaged_ = make();
+  for (const auto& talker : {model_, averaged_}) copy_weights(weights_of(dual), talker->dual());
+  averaged_->eval();
+  maker_ = std::make_unique<TalkBatchMaker>(recipe_, data_, format_of(*model_, *base_.tokenizer), *base_.tokenizer);
+  const auto& evaluation = recipe_.evaluation;
+  if (evaluation.every > 0 && !evaluation.shards.empty())
+    test_ = std::make_unique<TalkTest>(evaluation.shards, evaluation.names, evaluation.languages, evaluation.limit,
+                                       *training_processor(recipe_.data));
+}
+
+std::shared_ptr<Talker> TalkLearner::make() const {
+  auto talker = make_talker(options_, "model");
+  talker->train();
+  talker->freeze_dual();
+  return talker;
+}
+
+NamedTensors TalkLearner::weights() const {
+  NamedTensors own = weights_of(*model_);
+  std::erase_if(own, [](const auto& item) { return item.first.starts_with(kDual); });
+  return own;
+}
+
+NamedTensors TalkLearner::trained() const {
+  NamedTensors trained;
+  for (const auto& item : model_->named_parameters())
+    if (item.value().requires_grad()) trained.emplace_back(item.key(), item.value());
+  return trained;
+}
+
+NamedTensors TalkLearner::tensors() const { return prefixed("model.", weights()); }
+
+void TalkLearner::begin(int64_t step) {
+  const int64_t micro = recipe_.accumulate;
+  batches_ =
+      std::make_unique<Prefetcher<TalkBatch>>([this](int64_t number) { return maker_->make(number); }, step * micro,
+                                              recipe_.steps * micro, recipe_.workers, 2 * recipe_.workers + 2);
+}
+
+/// The sum of the losses of all tokens of the answers. @param pictures  the tokens of each picture, B x P x D
+Tensor TalkLearner::loss_of(const TalkRows& rows, const Tensor& pictures) const {
+  const Tokens tokens = model_->join(pictures.index_select(0, rows.pictures).unbind(0), rows.text);
+  const Tensor hidden = model_->hidden(tokens, nullptr).x;  // R x L x D
+  const int64_t length = hidden.size(1);
+  const Tensor labels = rows.labels.narrow(1, 1, length - 1).reshape(-1);
+  const Tensor answers = labels.ne(kIgnored).nonzero().squeeze(1);  // questions are not predicted
+  const Tensor before = hidden.narrow(1, 0, length - 1).reshape({-1, hidden.size(2)}).index_select(0, answers);
+  const Tensor logits = model_->logits(before.unsqueeze(0)).squeeze(0).to(torch::kFloat32);
+  return torch::cross_entropy_loss(logits, labels.index_select(0, answers), {}, at::Reduction::Sum);
+}
+
+double TalkLearner::step(int64_t number) {
+  double sum = 0;
+  for (int64_t i = 0; i < recipe_.accumulate; ++i) {
+    const TalkBatch batch = batches_->next();
+    int64_t answers = 0;
+    for (const auto& rows : batch.rows) answers += rows.labels.ne(kIgnored).sum().item<int64_t>();
+    Tensor loss = torch::zeros({});
+    {
+      const Autocast autocast(precision_of(recipe_));
+      const Tensor pictures = model_->picture_tokens(batch.pixels);
+      for (const auto& rows : batch.rows) loss = loss + loss_of(rows, pictures);
+    }
+    loss = loss / static_cast<double>(std::max<int64_t>(answers, 1) * recipe_.accumulate);
+    sum += checked_loss(loss, number);
+    torch::autograd::backward({loss}, {});
+  }
+  return sum;
+}
+
+double TalkLearner::rate_factor(int64_t number) const {
+  return schedule_factor(recipe_.schedule, number, recipe_.steps);
+}
+
+std::pair<int64_t, std::string> TalkLearner::items(int64_t) const {
+  return {recipe_.batch * recipe_.accumulate, "pictures"};
+}
+
+Scores TalkLearner::evaluate(const NamedTensors& averages, double& main) {
+  NamedTensors all = averages;
+  for (const auto& item : prefixed(kDual, weights_of(averaged_->dual()))) all.push_back(item);
+  copy_weights(all, *averaged_);
+  Answerer answerer(*averaged_, *base_.tokenizer);
+  Scores scores;
+  for (const auto& row : test_->run("model", answer_by_talking(answerer)))
+    scores[row.kind == "name" ? "name " + row.language : row.kind] = {{"exact", row.exact}, {"accepted", row.accepted}};
+  const auto first = scores.find("name " + recipe_.evaluation.languages.front());
+  main = first == scores.end() ? 0 : first->second.at("accepted");
+  return scores;
+}
+
+void TalkLearner::save_model_folder(const NamedTensors& averages, const std::filesystem::path& folder) const {
+  Model model = make_model({{"model_type", "tessera-talker"}, {"talker", options_}}, "recipe");
+  NamedTensors all = averages;
+  for (const auto& item : prefixed(kDual, weights_of(model_->dual()))) all.push_back(item);
+  copy_weights(all, *model.module);
+  model.processor = training_processor(recipe_.data);
+  model.tokenizer = base_.tokenizer;
+  save_model(model, folder, torch::kBFloat16);
+}
+
+Json TalkLearner::summary() const { return {{"pictures", data_.pictures.pictures.size()}}; }
+
+}  // namespace tessera

@@ -1,0 +1,72 @@
+#pragma once
+#include "fusion/dual_encoder.h"
+#include "vlm/vision_language.h"
+
+namespace tessera {
+
+/// A dual encoder that talks: what its picture tower sees becomes tokens of a small decoder.
+struct TalkerOptions {
+  Json dual_encoder;  ///< DualEncoderOptions
+  Json bridge;        ///< from cells of the picture: {"kind": "mlp", "dim": tower width + 3 patch^2, "width": ...}
+  Json language;      ///< {"kind": "decoder", ...}
+  std::vector<int64_t> cells = {2, 2};  ///< rows and columns in which the decoder reads a picture
+  int64_t patch = 8;                    ///< pixels on a side of the thumbnail of each cell
+};
+TESSERA_OPTIONS(TalkerOptions, dual_encoder, bridge, language, cells, patch)
+
+/// The dual encoder as the encoder of a vision-language model.
+class DualEncoderTower : public Encoder {
+ public:
+  explicit DualEncoderTower(std::shared_ptr<DualEncoder> dual) : dual_(register_module("dual", std::move(dual))) {}
+  using Encoder::forward;
+  Tokens forward(const Tensor& pixels) override { return dual_->image().forward(pixels); }
+  int64_t width() const override { return dual_->image().width(); }
+  DualEncoder& dual() { return *dual_; }
+
+ private:
+  std::shared_ptr<DualEncoder> dual_;
+};
+
+/// A picture becomes one token for what it shows, made of its vector in the shared space of pictures and names, and
+/// one for each cell of a coarse grid, made by the bridge of the tower's features there, averaged, and of a thumbnail
+/// of its pixels: a tower that learned names has learned to overlook colour.
+///
+/// It answers single questions: pictures, question, begin-of-text; then answer, end-of-text. In the ids a picture is
+/// picture_length() times the placeholder, which lies beyond the vocabulary.
+class Talker : public VisionLanguage {
+ public:
+  Talker(const TalkerOptions& options, const std::shared_ptr<DualEncoder>& dual);
+
+  std::vector<Tensor> picture_tokens(const MultimodalBatch& batch) override;
+  /// The same for a batch of pixels, N x 3 x H x W -> N x picture_length() x width.
+  Tensor picture_tokens(const Tensor& pixels);
+  /// Tokens of a picture.
+  int64_t picture_length() const { return 1 + cells_[0] * cells_[1]; }
+
+  DualEncoder& dual() { return static_cast<DualEncoderTower&>(encoder()).dual(); }
+  /// Leaves the dual encoder as it is, whatever is trained: no gradient, and no running means from now on.
+  void freeze_dual();
+  void train(bool on = true) override;
+
+ private:
+  int64_t patch_;
+  Grid cells_;
+  bool frozen_ = false;
+  std::shared_ptr<Linear> naming_;
+};
+
+/// Reads the options of a Talker from a recipe or from the config.json that save_model() wrote.
+std::shared_ptr<Talker> make_talker(const Json& options, const std::string& where);
+
+/// The dual encoder in a module: the module itself, or that of a talker; null where there is none.
+DualEncoder* dual_encoder_in(Module& module);
+
+/// How a talker's texts are put together.
+struct TalkerFormat {
+  int64_t placeholder = 0, picture_length = 0, begin = 0, end = 0;  ///< ids; tokens of a picture
+
+  /// The ids before an answer.
+  std::vector<int64_t> prompt(const std::vector<int64_t>& question, bool picture) const;
+};
+
+}  // namespace tessera

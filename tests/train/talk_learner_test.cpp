@@ -1,0 +1,189 @@
+#include "train/talk_learner.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "core/error.h"
+#include "core/files.h"
+#include "core/progress.h"
+#include "data/archive.h"
+#include "io/checkpoint.h"
+#include "support/scratch.h"
+#include "train/trainer.h"
+
+namespace tessera {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* kWords[] = {
+    "[PAD]", "[UNK]", "[CLS]",  "[SEP]", "[MASK]",  "<s>", "</s>",   "red",   "blue",  "disc", "what", "is",
+    "this",  "it",    "a",      "in",    "english", "?",   "colour", "color", "which", "main", "its",  "yes",
+    "no",    "how",   "many",   "are",   "there",   "do",  "you",    "see",   "of",    "them", "the",  "picture",
+    "does",  "show",  "called", "name",  ".",       "one", "two",    "three", "four",  ":",    "or",   "these"};
+
+/// A dual encoder that knows nothing, and pictures of a red and a blue disc.
+class TalkLearnerTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    Progress::quiet = true;
+    write_shard();
+    write_base();
+  }
+
+  void write_shard() {
+    std::vector<TarMember> members;
+    for (int i = 0; i < 8; ++i) {
+      const bool red = i % 2 == 0;
+      Image image(16, 16, 4);
+      for (int64_t y = 2; y < 14; ++y)
+        for (int64_t x = i; x < 14; ++x) image.at(y, x, red ? 0 : 2) = image.at(y, x, 3) = 255;
+      const std::vector<uint8_t> png = encode_png(image);
+      const std::string colour = red ? "red" : "blue", key = colour + std::to_string(i);
+      members.push_back({key + ".png", std::string(png.begin(), png.end())});
+      const Json json = {{"id", colour}, {"captions", {{"en", colour + " disc"}}}, {"split", "train"}};
+      members.push_back({key + ".json", json.dump()});
+    }
+    write_file(folder_ / "train.tar", make_tar(members));
+  }
+
+  void write_base() {
+    std::string vocabulary;
+    for (const char* word : kWords) vocabulary += std::string(word) + "\n";
+    write_file(folder_ / "words" / "vocab.txt", vocabulary);
+    write_file(folder_ / "words" / "tokenizer_config.json", R"({"bos_token": "<s>", "eos_token": "</s>"})");
+    const Json dual = {{"image",
+                        {{"kind", "hybrid-vit"},
+                         {"image", {16, 16}},
+                         {"stem", 4},
+                         {"widths", {8, 8}},
+                         {"blocks", {0, 1}},
+                         {"depth", 0},
+                         {"final_norm", false}}},
+                       {"image_pool", {{"kind", "mean"}}},
+                       {"text",
+                        {{"kind", "text-transformer"},
+                         {"context", 8},
+                         {"dim", 8},
+                         {"depth", 1},
+                         {"heads", 2},
+                         {"ffn", 16},
+                         {"causal", false},
+                         {"vocabulary", std::size(kWords)}}},
+                       {"text_pool", "mean"},
+                       {"dim", 8}};
+    torch::manual_seed(3);
+    Model base = make_model({{"model_type", "tessera-dual-encoder"}, {"dual_encoder", dual}}, "test");
+    base.tokenizer = std::make_shared<Tokenizer>(load_tokenizer(folder_ / "words"));
+    base.processor = training_processor({.size = 16});
+    save_model(base, folder_ / "base", torch::kBFloat16);
+  }
+
+  Json recipe_json() const {
+    const std::vector<std::string> shards = {(folder_ / "train.tar").string()};
+    return {{"base", (folder_ / "base").string()},
+            {"model",
+             {{"cells", {4, 4}},
+              {"patch", 4},
+              {"patch", 4},
+              {"bridge", {{"kind", "mlp"}, {"dim", 56}, {"width", 16}}},
+              {"language",
+               {{"kind", "decoder"},
+                {"dim", 16},
+                {"depth", 1},
+                {"heads", 2},
+                {"ffn", 32},
+                {"context", 64},
+                {"positions", "rotary"},
+                {"dropout", 0.1}}}}},
+            {"data", {{"sources", {{{"shards", shards}}}}, {"size", 16}}},
+            {"questions", {{"several", 0.2}, {"kinds", {{"name", 1}, {"colour", 1}}}}},
+            {"augment", {{"any_hue", 0}, {"hue", 0}, {"grayscale", 0}, {"invert", 0}, {"cutout", 0}}},
+            {"optimizer", {{"learning_rate", 1e-2}}},
+            {"schedule", {{"warmup", 3}}},
+            {"evaluation", {{"every", 1000}, {"shards", shards}}},
+            {"steps", 12},
+            {"batch", 8},
+            {"precision", "float32"},
+            {"ema", 0.5},
+            {"checkpoint_every", 5},
+            {"threads", 1}};
+  }
+
+  RunResult run(const Json& json, const std::string& name, std::function<bool(int64_t)> stop = {}) {
+    Trainer trainer(read_recipe(json, ""), {.folder = folder_ / name, .stop = std::move(stop)});
+    const RunResult result = trainer.run();
+    if (result.finished) trainer.save_model_folder(folder_ / name / "model");
+    return result;
+  }
+
+  testing::Scratch scratch_;
+  fs::path folder_ = scratch_.path();
+};
+
+TEST_F(TalkLearnerTest, LearnsToAnswerWhatThePixelsShow) {
+  Json json = recipe_json();
+  json["steps"] = 150;
+  json["ema"] = 0.9;
+  const RunResult result = run(json, "run");
+  EXPECT_GT(result.scores.at("colour").at("exact"), 0.9);
+  EXPECT_GT(result.scores.at("name en").at("exact"), 0.9);
+}
+
+TEST_F(TalkLearnerTest, AResumedRunIsTheUninterruptedOne) {
+  const Json json = recipe_json();
+  run(json, "whole");
+  EXPECT_FALSE(run(json, "parts", [](int64_t step) { return step == 7; }).finished);
+  EXPECT_TRUE(run(json, "parts").finished);
+  const Checkpoint whole = Checkpoint::open(folder_ / "whole" / "state.safetensors");
+  const Checkpoint parts = Checkpoint::open(folder_ / "parts" / "state.safetensors");
+  for (const auto& [name, info] : whole.tensors()) EXPECT_TRUE(whole.tensor(name).equal(parts.tensor(name))) << name;
+}
+
+TEST_F(TalkLearnerTest, TheDualEncoderKeepsEveryByte) {
+  run(recipe_json(), "run");
+  const Checkpoint base = Checkpoint::open(folder_ / "base"), talker = Checkpoint::open(folder_ / "run" / "model");
+  for (const auto& [name, info] : base.tensors()) {
+    const std::string kept = "encoder.dual." + name;
+    EXPECT_EQ(talker.tensors().at(kept).dtype, info.dtype) << kept;
+    EXPECT_TRUE(base.tensor(name).equal(talker.tensor(kept))) << kept;
+  }
+}
+
+TEST_F(TalkLearnerTest, WhatTalksStillClassifies) {
+  run(recipe_json(), "run");
+  const Model base = load_model(folder_ / "base"), talker = load_model(folder_ / "run" / "model");
+  const Tensor pixels = torch::rand({2, 3, 16, 16});
+  const torch::NoGradGuard no_gradient;
+  EXPECT_TRUE(
+      base.as<DualEncoder>("see").encode_image(pixels).equal(talker.as<DualEncoder>("see").encode_image(pixels)));
+}
+
+TEST_F(TalkLearnerTest, AnAnswerOfABatchIsTheOneAlone) {
+  run(recipe_json(), "run");
+  const Model model = load_model(folder_ / "run" / "model");
+  Answerer answerer(model.as<Talker>("talk"), *model.tokenizer);
+  const Tensor pixels = torch::rand({2, 3, 16, 16});
+  const std::vector<std::string> questions = {"what is this in english?", "colour?"};
+  const auto both = answerer.answer(pixels, questions);
+  for (int64_t i = 0; i < 2; ++i) {
+    const auto one = answerer.answer(pixels.narrow(0, i, 1), {questions[static_cast<size_t>(i)]});
+    EXPECT_EQ(one[0].text, both[static_cast<size_t>(i)].text);
+    EXPECT_NEAR(one[0].log_probability, both[static_cast<size_t>(i)].log_probability, 1e-4);
+  }
+}
+
+TEST_F(TalkLearnerTest, QuestionsBeyondTheContextAndUnknownKindsAreRefused) {
+  run(recipe_json(), "run");
+  const Model model = load_model(folder_ / "run" / "model");
+  Answerer answerer(model.as<Talker>("talk"), *model.tokenizer);
+  std::string words;
+  for (int i = 0; i < 60; ++i) words += "is ";
+  EXPECT_THROW(answerer.answer(torch::rand({1, 3, 16, 16}), {words}), Error);
+  Json json = recipe_json();
+  json["questions"]["kinds"] = {{"naem", 1}};
+  EXPECT_THROW(read_recipe(json, ""), Error);
+}
+
+}  // namespace
+}  // namespace tessera
