@@ -84,26 +84,28 @@ Tokens Davit::forward(const Tensor& pixels) {
   return as_tokens(tap(*this, map, "map"));
 }
 
+namespace {
+
+/// A "spatial" or "channel" block, whose attention is published as `attention`.
+NameTable block_names(const std::string& kind, const std::string& attention, bool original) {
+  const NameTable mixer = {{"qkv.*", "attention.qkv.*"}, {"proj.*", "attention.proj.*"}};
+  const NameTable native = {{"conv1.*", "position1.*"}, {"norm1.*", "norm1.*"},    {"conv2.*", "position2.*"},
+                            {"norm2.*", "norm2.*"},     {"ffn.fc1.*", "ffn.up.*"}, {"ffn.fc2.*", "ffn.down.*"}};
+  const std::string norm = attention + ".norm.*";
+  const NameTable first = {{"conv1.fn.dw.*", "position1.*"}, {norm.c_str(), "norm1.*"},
+                           {"conv2.fn.dw.*", "position2.*"}, {"ffn.norm.*", "norm2.*"},
+                           {"ffn.fn.net.fc1.*", "ffn.up.*"}, {"ffn.fn.net.fc2.*", "ffn.down.*"}};
+  return ((original ? first : native) + mixer.within(attention + (original ? ".fn." : "."), ""))
+      .within("blocks.{s}.{b}." + kind + "_block.", "stages.{s}." + kind + ".{b}.");
+}
+
+}  // namespace
+
 NameTable davit_names(bool original) {
-  const auto block = [](const std::string& published, const std::string& path) {
-    return NameTable{{"qkv.*", "qkv.*"}, {"proj.*", "proj.*"}}.within(published, path + "attention.");
-  };
-  const auto blocks = [&](const std::string& kind, const std::string& attention) {
-    const NameTable native = {{"conv1.*", "position1.*"}, {"norm1.*", "norm1.*"},    {"conv2.*", "position2.*"},
-                              {"norm2.*", "norm2.*"},     {"ffn.fc1.*", "ffn.up.*"}, {"ffn.fc2.*", "ffn.down.*"}};
-    const std::string norm = attention + ".norm.*";
-    const NameTable first = {{"conv1.fn.dw.*", "position1.*"}, {norm.c_str(), "norm1.*"},
-                             {"conv2.fn.dw.*", "position2.*"}, {"ffn.norm.*", "norm2.*"},
-                             {"ffn.fn.net.fc1.*", "ffn.up.*"}, {"ffn.fn.net.fc2.*", "ffn.down.*"}};
-    const NameTable own = original ? first : native;
-    return (own + block(attention + (original ? ".fn." : "."), ""))
-        .within("blocks.{s}.{b}." + kind + "_block.", "stages.{s}." + kind + ".{b}.");
-  };
-  const NameTable convolutions = {
-      {original ? "convs.{s}.proj.*" : "convs.{s}.conv.*", "stages.{s}.convolution.*"},
-      {"convs.{s}.norm.*", "stages.{s}.norm.*"},
-  };
-  return convolutions + blocks("spatial", "window_attn") + blocks("channel", "channel_attn");
+  const NameTable convolutions = {{original ? "convs.{s}.proj.*" : "convs.{s}.conv.*", "stages.{s}.convolution.*"},
+                                  {"convs.{s}.norm.*", "stages.{s}.norm.*"}};
+  return convolutions + block_names("spatial", "window_attn", original) +
+         block_names("channel", "channel_attn", original);
 }
 
 }  // namespace tessera

@@ -36,14 +36,9 @@ Outputs decode_labels(VisionLanguage& model, const EncoderDecoder& language, con
 
 Tensor generated(VisionLanguage& model, const Golden& golden, const Case& item, const Inputs& in) {
   const MultimodalBatch batch = batch_of(in);
-  const GenerateOptions options = generate_options(golden, item);
-  Tensor made = generate(model, batch, options);
-  // A token that ends what reaches the limit takes the place of the last.
-  const int64_t forced = text_id(golden, "forced_eos_token_id", -1);
-  if (forced >= 0 && made.size(1) == options.max_new_tokens) {
-    const Tensor last = made.select(1, made.size(1) - 1), open = last.ne(options.padding_id);
-    last.masked_fill_(open, forced);
-  }
+  GenerateOptions options = generate_options(golden, item);
+  options.forced_eos_token_id = text_id(golden, "forced_eos_token_id", -1);
+  const Tensor made = generate(model, batch, options);
   const auto* reader = dynamic_cast<EncoderDecoder*>(&model.language());
   const Tensor begin = reader ? torch::full({made.size(0), 1}, reader->start_id(), torch::kInt64) : batch.text.ids;
   return reader || item.attributes.value("includes_prompt", true) ? torch::cat({begin, made}, 1) : made;

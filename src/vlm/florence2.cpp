@@ -10,9 +10,10 @@
 namespace tessera {
 namespace {
 
+/// The first files give the widths under this name. Those that were converted from them carry both.
 bool is_original(const Json& json) {
-  return json.contains("vision_config") && json["vision_config"].is_object() &&
-         json["vision_config"].contains("dim_embed");
+  const Json vision = json.value("vision_config", Json::object());
+  return vision.contains("dim_embed") && !vision.contains("embed_dim");
 }
 
 DavitOptions read_davit(PublishedConfig& config) {
@@ -57,6 +58,7 @@ GridProjectionOptions read_bridge(PublishedConfig& config, const DavitOptions& d
   } else {
     bridge.positions = config.get<int64_t>("max_position_embeddings", 50);
     bridge.frames = config.get<int64_t>("max_temporal_embeddings", 100);
+    config.ignore({"image_pos_embed", "visual_temporal_embedding", "image_feature_source", "max_pos_embeddings"});
   }
   return bridge;
 }

@@ -1,6 +1,8 @@
 // The two ways in which published configs spell one thing, and what must not pass silently.
 #include <gmock/gmock.h>
 
+#include <set>
+
 #include "language/language_models.h"
 #include "layers/family.h"
 #include "support/scratch.h"
@@ -105,6 +107,36 @@ TEST(PublishedT5, AHeadThatIsScaledIsTied) {
   EXPECT_TRUE(has_head({{"tie_word_embeddings", false}}));
   EXPECT_TRUE(has_head({{"tie_word_embeddings", true}, {"scale_decoder_outputs", false}})) << "transformers 5";
   EXPECT_FALSE(has_head({{"tie_word_embeddings", true}, {"scale_decoder_outputs", true}}));
+}
+
+TEST(PublishedBart, FilesWithAndWithoutAHeadNameEveryParameter) {
+  const Json bart = {
+      {"model_type", "bart"},         {"vocab_size", 50},      {"d_model", 16},       {"encoder_layers", 1},
+      {"encoder_attention_heads", 2}, {"encoder_ffn_dim", 20}, {"decoder_layers", 2}, {"decoder_attention_heads", 4},
+      {"decoder_ffn_dim", 24}};
+  const auto names_of = [&](const Json& more) {
+    const Assembly assembly = assemble(with(bart, more), "config.json");
+    std::set<std::string> written;
+    for (const auto& list : {assembly.module->named_parameters(), assembly.module->named_buffers()})
+      for (const auto& item : list)
+        for (const auto& [name, place] : assembly.names.published(item.key())) {
+          EXPECT_TRUE(written.insert(name).second) << name;
+          EXPECT_EQ(assembly.names.place(name)->path, item.key());
+        }
+    return written;
+  };
+  const auto head = names_of({{"architectures", {"BartForConditionalGeneration"}}});
+  for (const char* name :
+       {"final_logits_bias", "model.shared.weight", "model.encoder.layernorm_embedding.bias",
+        "model.encoder.layers.0.self_attn.k_proj.weight", "model.decoder.embed_positions.weight",
+        "model.decoder.layers.1.encoder_attn.v_proj.bias", "model.decoder.layers.1.final_layer_norm.weight"})
+    EXPECT_TRUE(head.contains(name)) << name;
+  const auto bare = names_of({{"architectures", {"BartModel"}}});
+  EXPECT_TRUE(bare.contains("decoder.layers.1.encoder_attn.v_proj.bias"));
+  EXPECT_FALSE(bare.contains("final_logits_bias"));
+  EXPECT_EQ(bare.size() + 1, head.size());
+  EXPECT_THROW(names_of({{"normalize_before", true}}), Error);
+  EXPECT_THROW(names_of({{"decoder_norm", true}}), Error);
 }
 
 }  // namespace

@@ -138,8 +138,8 @@ TEST_F(BadFolder, AnUnknownKeyIsAnError) {
 }
 
 TEST_F(BadFolder, AnUnknownModelTypeNamesTheKnownOnes) {
-  config["model_type"] = "bart";
-  EXPECT_THAT(with_config(config), AllOf(HasSubstr("unknown model type 'bart'"), HasSubstr("bert")));
+  config["model_type"] = "bret";
+  EXPECT_THAT(with_config(config), AllOf(HasSubstr("unknown model type 'bret'"), HasSubstr("bert")));
 }
 
 TEST_F(BadFolder, AModelTypeThatIsNoStringIsAnError) {
@@ -180,6 +180,27 @@ TEST_F(BadFolder, ATargetThatCannotBeWrittenIsAnError) {
   write_file(scratch / "file", "no folder");
   EXPECT_THAT(error_of([&] { save_model(model, scratch / "file"); }), HasSubstr("file"));
   EXPECT_THAT(error_of([&] { save_model(model, scratch / "file/inner"); }), HasSubstr("file/inner"));
+}
+
+TEST(BadVisionLanguageFolder, PartsOfOtherSizesAreNamed) {
+  const auto all = testing::golden_models();
+  if (!all.contains("blip2/blip2-t5")) GTEST_SKIP() << "no golden of this name";
+  const Scratch scratch;
+  testing::publish(all.at("blip2/blip2-t5"), scratch / "model");
+  const Json config = read_json(scratch / "model/config.json");
+  const auto with = [&](const char* path, const Json& value) {
+    Json changed = config;
+    changed[Json::json_pointer(path)] = value;
+    write_file(scratch / "model/config.json", changed.dump());
+    return error_of([&] { load_model(scratch / "model"); });
+  };
+  EXPECT_THAT(with("/num_query_tokens", 5), HasSubstr("'query_tokens' has shape [1, 3, 32], the config asks for"));
+  EXPECT_THAT(with("/text_config/d_model", 32), HasSubstr("the config asks for"));
+  EXPECT_THAT(with("/vision_config/hidden_size", 32), HasSubstr("encoder_hidden_size"));
+  EXPECT_THAT(with("/qformer_config/cross_attention_frequency", 2), HasSubstr("'qformer.encoder.layer.1.crossatt"));
+  EXPECT_THAT(with("/vision_config/num_hidden_layers", 1), HasSubstr("'vision_model.encoder.layers.1."));
+  write_file(scratch / "model/config.json", config.dump());
+  EXPECT_NO_THROW(load_model(scratch / "model"));
 }
 
 }  // namespace

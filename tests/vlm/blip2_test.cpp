@@ -1,6 +1,8 @@
 // BLIP-2, InstructBLIP and Florence-2 as assembled from published configs.
 #include <gmock/gmock.h>
 
+#include <set>
+
 #include "language/encoder_decoder.h"
 #include "layers/family.h"
 #include "layers/promises.h"
@@ -251,6 +253,14 @@ TEST(Florence2, TheFirstFilesNameEveryParameter) {
                              "language_model.model.shared.weight"})
       EXPECT_EQ(written.contains(name), first) << name;
   }
+}
+
+TEST(Florence2, ConvertedFilesMayCarryTheFirstKeysToo) {
+  Json config = florence2();
+  const Json first = first_florence2()["vision_config"];
+  for (const auto& [key, value] : first.items())
+    if (!config["vision_config"].contains(key)) config["vision_config"][key] = value;
+  EXPECT_EQ(made(config)->options().join, "replace");
 }
 
 TEST(Florence2, PartsThatDisagreeAreAnError) {
