@@ -46,6 +46,12 @@ Tensor GridProjection::positioned(const Tokens& visual) {
   return result;
 }
 
+int64_t GridProjection::length(int64_t visual) const {
+  int64_t sum = 0;
+  for (const std::string& source : options_.sources) sum += source == "spatial_avg_pool" ? 1 : visual;
+  return sum;
+}
+
 Tokens GridProjection::forward(const Tokens& visual, const TextBatch* text) {
   refuse_text(text);
   const Tensor x = positioned(visual);  // N x frames x places x D

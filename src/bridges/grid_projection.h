@@ -24,6 +24,9 @@ class GridProjection : public Bridge {
   /// @throws Error for a grid beyond the tables
   Tokens forward(const Tokens& visual, const TextBatch* text = nullptr) override;
   int64_t width() const override { return options_.width; }
+  int64_t source_width() const override { return options_.dim; }
+  /// Of one frame.
+  int64_t length(int64_t visual) const override;
 
  private:
   /// N x frames x places x D with both positions.

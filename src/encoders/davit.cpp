@@ -71,6 +71,14 @@ Davit::Davit(const DavitOptions& options) : options_(options) {
   }
 }
 
+Encoder::Layout Davit::layout(int64_t height, int64_t width) const {
+  Grid grid = {height, width};
+  for (size_t i = 0; i < options_.dims.size(); ++i)
+    for (int64_t& extent : grid)
+      extent = (extent + 2 * options_.paddings[i] - options_.kernels[i]) / options_.strides[i] + 1;
+  return {.grid = grid};
+}
+
 Tokens Davit::forward(const Tensor& pixels) {
   if (pixels.dim() != 4 || pixels.size(1) != options_.channels)
     throw Error("pixels are B x " + std::to_string(options_.channels) + " x H x W", "davit");

@@ -47,6 +47,7 @@ class Davit : public Encoder {
   using Encoder::forward;
   Tokens forward(const Tensor& pixels) override;
   int64_t width() const override { return options_.dims.back(); }
+  Layout layout(int64_t height, int64_t width) const override;
 
  private:
   DavitOptions options_;

@@ -17,6 +17,7 @@ Block::Block(const BlockOptions& options, std::shared_ptr<Mixer> mixer, std::sha
     if (o.position_kernel > 0) position1_ = add<Convolution>("position1", depthwise);
     norm1_ = add<Norm>("norm1", o.dim, o.eps, o.norm);
     mixer_ = register_module("attention", std::move(mixer));
+    if (o.sandwich_norm) after1_ = add<Norm>("after1", o.dim, o.eps, o.norm);
     if (o.layer_scale > 0) scale1_ = register_parameter("scale1", torch::full({o.dim}, o.layer_scale));
   }
   if (ffn) {
@@ -24,6 +25,7 @@ Block::Block(const BlockOptions& options, std::shared_ptr<Mixer> mixer, std::sha
     norm2_ = add<Norm>("norm2", o.dim, o.eps, o.norm);
     ffn_ = register_module("ffn", std::move(ffn));
     if (o.layer_scale > 0) scale2_ = register_parameter("scale2", torch::full({o.dim}, o.layer_scale));
+    if (o.sandwich_norm) after2_ = add<Norm>("after2", o.dim, o.eps, o.norm);
   }
 }
 
@@ -43,21 +45,22 @@ Tokens Block::run(const Tokens& tokens, State* state) {
 
 Tensor Block::mixed(const Tokens& tokens, State* state) {
   const Tensor& x = tokens.x;
-  if (options_.post_norm) return norm1_->forward(x + branch(mix(tokens, state), scale1_));
-  return x + branch(mix(tokens.with(norm1_->forward(x)), state), scale1_);
+  if (options_.post_norm) return norm1_->forward(x + branch(mix(tokens, state), after1_.get(), scale1_));
+  return x + branch(mix(tokens.with(norm1_->forward(x)), state), after1_.get(), scale1_);
 }
 
 Tensor Block::transformed(const Tensor& x) {
-  if (options_.post_norm) return norm2_->forward(x + branch(ffn_->forward(x), scale2_));
-  return x + branch(ffn_->forward(norm2_->forward(x)), scale2_);
+  if (options_.post_norm) return norm2_->forward(x + branch(ffn_->forward(x), after2_.get(), scale2_));
+  return x + branch(ffn_->forward(norm2_->forward(x)), after2_.get(), scale2_);
 }
 
 Tensor Block::mix(const Tokens& tokens, State* state) {
   return state ? mixer_->step(tokens, *state) : mixer_->forward(tokens);
 }
 
-Tensor Block::branch(const Tensor& y, const Tensor& scale) {
-  Tensor result = scale.defined() ? y * scale : y;
+Tensor Block::branch(const Tensor& y, Norm* after, const Tensor& scale) {
+  Tensor result = after ? after->forward(y) : y;
+  if (scale.defined()) result = result * scale;
   if (options_.dropout > 0) result = torch::dropout(result, options_.dropout, is_training());
   return drop_path(result, options_.drop_path, is_training());
 }

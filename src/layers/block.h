@@ -10,6 +10,7 @@ struct BlockOptions {
   double eps = 1e-6;
   std::string norm = "layer";
   bool post_norm = false;  ///< x = norm(x + part(x)), as in the first transformers, instead of x = x + part(norm(x))
+  bool sandwich_norm = false;  ///< further norms of the branches' results, before they are added (Ding et al., 2021)
   double layer_scale =
       0;  ///< first value of a learned factor per channel on both branches (Touvron et al., 2021); 0: none
   double drop_path = 0;         ///< probability that a sample skips a branch while training (Huang et al., 2016)
@@ -36,11 +37,11 @@ class Block : public Module {
   Tensor mix(const Tokens& tokens, State* state);
   Tensor mixed(const Tokens& tokens, State* state);
   Tensor transformed(const Tensor& x);
-  Tensor branch(const Tensor& y, const Tensor& scale);
+  Tensor branch(const Tensor& y, Norm* after, const Tensor& scale);
 
   BlockOptions options_;
   std::shared_ptr<Convolution> position1_, position2_;
-  std::shared_ptr<Norm> norm1_, norm2_;
+  std::shared_ptr<Norm> norm1_, norm2_, after1_, after2_;
   std::shared_ptr<Mixer> mixer_;
   std::shared_ptr<FeedForward> ffn_;
   Tensor scale1_, scale2_;  // dim

@@ -3,6 +3,7 @@
 #include "core/files.h"
 #include "layers/family.h"
 #include "layers/unfilled.h"
+#include "text/chat_template.h"
 #include "vlm/talker.h"
 
 namespace tessera {
@@ -50,6 +51,17 @@ std::shared_ptr<const Tokenizer> tokenizer_of(const fs::path& folder) {
   return nullptr;
 }
 
+/// Where config and tokenizer both say which token stands for a picture, they must agree.
+void check_placeholder(const Model& model) {
+  const auto* vlm = dynamic_cast<const VisionLanguage*>(model.module.get());
+  if (!vlm || !model.tokenizer || vlm->options().join != "replace") return;
+  const auto& o = vlm->options();
+  if (const auto id = model.tokenizer->token_to_id(o.placeholder); id && *id != o.placeholder_id)
+    throw Error("the config says that a picture's token is " + std::to_string(o.placeholder_id) +
+                    ", the tokenizer has " + o.placeholder + " at " + std::to_string(*id),
+                model.folder.string(), "the tokenizer and the config do not belong together");
+}
+
 }  // namespace
 
 Model load_model(const fs::path& path, const fs::path& config) {
@@ -72,6 +84,9 @@ Model load_model(const fs::path& path, const fs::path& config) {
     load_processor(model, path);
     model.tokenizer = tokenizer_of(path);
     model.instruction_tokenizer = tokenizer_of(path / kInstructionTokenizer);
+    if (fs::exists(path / "generation_config.json")) model.generation = read_json(path / "generation_config.json");
+    model.chat_template = ChatTemplate::text_of(path);
+    check_placeholder(model);
   }
   return model;
 }
@@ -96,6 +111,8 @@ void save_model(const Model& model, const fs::path& folder, torch::ScalarType dt
     write_file(folder / "preprocessor_config.json", to_json(model.processor->options()).dump(2) + "\n");
   if (model.tokenizer) model.tokenizer->save(folder);
   if (model.instruction_tokenizer) model.instruction_tokenizer->save(folder / kInstructionTokenizer);
+  if (!model.generation.is_null()) write_file(folder / "generation_config.json", model.generation.dump(2) + "\n");
+  if (!model.chat_template.empty()) write_file(folder / "chat_template.jinja", model.chat_template);
 }
 
 void Model::refuse(const std::string& purpose) const {

@@ -26,8 +26,10 @@ struct Model {
   std::shared_ptr<const Tokenizer> tokenizer;       ///< null when the folder ships none
   /// Of what a bridge reads beside the picture (InstructBLIP: the folder qformer_tokenizer); null when there is none.
   std::shared_ptr<const Tokenizer> instruction_tokenizer;
-  NameTable names;       ///< published names <-> module names
-  StoredTensors stored;  ///< how each tensor stood in the file: names, types, what was ignored
+  Json generation;            ///< generation_config.json as published; null when the folder ships none
+  std::string chat_template;  ///< Jinja text that makes a prompt of a conversation; empty when the folder ships none
+  NameTable names;            ///< published names <-> module names
+  StoredTensors stored;       ///< how each tensor stood in the file: names, types, what was ignored
 
   /// The module as `T`. @throws Error saying what the model is and `purpose`, what a T is needed for
   template <class T>
@@ -54,7 +56,8 @@ Model load_model(const std::filesystem::path& path, const std::filesystem::path&
 /// @param where  for messages: the file that the config comes from
 Model make_model(const Json& config, const std::string& where);
 
-/// Writes config.json, model.safetensors, the tokenizer and preprocessor_config.json in the form that was loaded;
+/// Writes config.json, model.safetensors, the tokenizer, preprocessor_config.json, generation_config.json and
+/// chat_template.jinja in the form that was loaded;
 /// tensors that did not change keep every byte. A new model's floating tensors are written as `dtype`.
 void save_model(const Model& model, const std::filesystem::path& folder, torch::ScalarType dtype = torch::kFloat32);
 

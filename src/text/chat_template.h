@@ -37,6 +37,9 @@ class ChatTemplate {
   /// @throws Error when the folder has no template of this name
   static std::shared_ptr<const ChatTemplate> load(const std::filesystem::path& folder, const std::string& which = "");
 
+  /// The text of a folder's usual template, which need not be one that can be read; empty where it has none.
+  static std::string text_of(const std::filesystem::path& folder);
+
   /// @param messages  [{"role": "user", "content": "Hi"}], where a content may be a list of parts:
   ///                  [{"type": "image", "path": "cat.png"}, {"type": "text", "text": "What is this?"}]
   /// @throws Error: with the template's own message as problem() where it raises an exception

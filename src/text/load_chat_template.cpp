@@ -88,6 +88,12 @@ ChatJson find_special_tokens(const fs::path& folder) {
 
 }  // namespace
 
+std::string ChatTemplate::text_of(const fs::path& folder) {
+  const Sources sources = find_sources(folder);
+  const auto found = sources.find("default");
+  return found == sources.end() ? "" : found->second.text;
+}
+
 std::shared_ptr<const ChatTemplate> ChatTemplate::load(const fs::path& folder, const std::string& which) {
   const Sources sources = find_sources(folder);
   const auto found = sources.find(which.empty() ? "default" : which);

@@ -7,8 +7,8 @@ namespace tessera {
 namespace {
 
 VisionLanguageParts parts_of(const TalkerOptions& options, const std::shared_ptr<DualEncoder>& dual) {
-  return {std::make_shared<DualEncoderTower>(dual), bridges().make(options.bridge, "bridge"),
-          language_models().make(options.language, "language")};
+  return {std::make_shared<DualEncoderTower>(dual, options.cells, options.patch),
+          bridges().make(options.bridge, "bridge"), language_models().make(options.language, "language")};
 }
 
 VisionLanguageOptions joining(const TalkerOptions& options) {
@@ -31,22 +31,35 @@ Tensor thumbnails(const Tensor& pixels, const Grid& grid, int64_t patch) {
 
 }  // namespace
 
-Talker::Talker(const TalkerOptions& options, const std::shared_ptr<DualEncoder>& dual)
-    : VisionLanguage(parts_of(options, dual), joining(options)), patch_(options.patch), cells_(options.cells) {
-  if (cells_.size() != 2) throw Error("must be rows and columns", "cells");
-  naming_ = register_module("naming", std::make_shared<Linear>(dual->options().dim, width()));
+DualEncoderTower::DualEncoderTower(std::shared_ptr<DualEncoder> dual, Grid cells, int64_t patch)
+    : dual_(register_module("dual", std::move(dual))), cells_(std::move(cells)), patch_(patch) {
+  if (cells_.size() != 2 || cells_[0] < 1 || cells_[1] < 1) throw Error("must be rows and columns", "cells");
+  if (patch_ < 1) throw Error("must be positive", "patch");
 }
 
-Tensor Talker::picture_tokens(const Tensor& pixels) {
-  const Tokens seen = dual().image().forward(pixels);
+Tokens DualEncoderTower::cells(const Tokens& seen, const Tensor& pixels) const {
   if (seen.grid.size() != 2)
     throw Error("makes no grid of tokens", "dual_encoder.image", "take an encoder that keeps the picture's plane");
-  const Tensor shown = naming_->forward(unit(dual().encode_image(seen).to(torch::kFloat32))).unsqueeze(1);
   const Tensor features = averaged(seen, cells_);
   Tokens cells;
   cells.grid = cells_;
   cells.x = torch::cat({features, thumbnails(pixels, cells_, patch_).to(features.scalar_type())}, 2);
-  const Tensor bridged = bridge().forward(cells).x;
+  return cells;
+}
+
+Talker::Talker(const TalkerOptions& options, const std::shared_ptr<DualEncoder>& dual)
+    : VisionLanguage(parts_of(options, dual), joining(options)), length_(1 + options.cells[0] * options.cells[1]) {
+  naming_ = register_module("naming", std::make_shared<Linear>(dual->options().dim, width()));
+}
+
+std::vector<int64_t> Talker::picture_lengths(const ImageBatch& pictures) const {
+  return std::vector<int64_t>(static_cast<size_t>(picture_count(pictures)), length_);
+}
+
+Tensor Talker::picture_tokens(const Tensor& pixels) {
+  const Tokens seen = dual().image().forward(pixels);
+  const Tensor shown = naming_->forward(unit(dual().encode_image(seen).to(torch::kFloat32))).unsqueeze(1);
+  const Tensor bridged = bridge().forward(tower().cells(seen, pixels)).x;
   return torch::cat({shown.to(bridged.scalar_type()), bridged}, 1);
 }
 

@@ -14,17 +14,23 @@ struct TalkerOptions {
 };
 TESSERA_OPTIONS(TalkerOptions, dual_encoder, bridge, language, cells, patch)
 
-/// The dual encoder as the encoder of a vision-language model.
+/// The picture tower of a dual encoder as the encoder of a vision-language model: a coarse grid of its features,
+/// averaged, each cell with a thumbnail of its pixels.
 class DualEncoderTower : public Encoder {
  public:
-  explicit DualEncoderTower(std::shared_ptr<DualEncoder> dual) : dual_(register_module("dual", std::move(dual))) {}
+  DualEncoderTower(std::shared_ptr<DualEncoder> dual, Grid cells, int64_t patch);
   using Encoder::forward;
-  Tokens forward(const Tensor& pixels) override { return dual_->image().forward(pixels); }
-  int64_t width() const override { return dual_->image().width(); }
+  Tokens forward(const Tensor& pixels) override { return cells(dual_->image().forward(pixels), pixels); }
+  /// The same from what the tower made of the pixels. @throws Error where that is no plane
+  Tokens cells(const Tokens& seen, const Tensor& pixels) const;
+  int64_t width() const override { return dual_->image().width() + 3 * patch_ * patch_; }
+  Layout layout(int64_t, int64_t) const override { return {.grid = cells_}; }
   DualEncoder& dual() { return *dual_; }
 
  private:
   std::shared_ptr<DualEncoder> dual_;
+  Grid cells_;
+  int64_t patch_;
 };
 
 /// A picture becomes one token for what it shows, made of its vector in the shared space of pictures and names, and
@@ -41,16 +47,17 @@ class Talker : public VisionLanguage {
   /// The same for a batch of pixels, N x 3 x H x W -> N x picture_length() x width.
   Tensor picture_tokens(const Tensor& pixels);
   /// Tokens of a picture.
-  int64_t picture_length() const { return 1 + cells_[0] * cells_[1]; }
+  int64_t picture_length() const { return length_; }
+  std::vector<int64_t> picture_lengths(const ImageBatch& pictures) const override;
 
-  DualEncoder& dual() { return static_cast<DualEncoderTower&>(encoder()).dual(); }
+  DualEncoderTower& tower() const { return static_cast<DualEncoderTower&>(encoder()); }
+  DualEncoder& dual() const { return tower().dual(); }
   /// Leaves the dual encoder as it is, whatever is trained: no gradient, and no running means from now on.
   void freeze_dual();
   void train(bool on = true) override;
 
  private:
-  int64_t patch_;
-  Grid cells_;
+  int64_t length_;
   bool frozen_ = false;
   std::shared_ptr<Linear> naming_;
 };
