@@ -69,7 +69,7 @@ class QFormerBridge : public Bridge {
   explicit QFormerBridge(const QFormerBridgeOptions& options);
   Tokens forward(const Tokens& visual, const TextBatch* text = nullptr) override;
   int64_t width() const override { return options_.width; }
-  int64_t source_width() const override { return options_.former.source; }
+  int64_t source_width() const override { return options_.former.visual_dim; }
   int64_t length(int64_t) const override { return options_.queries; }
   const QFormerBridgeOptions& options() const { return options_; }
 
