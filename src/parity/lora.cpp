@@ -107,13 +107,22 @@ NameTable golden_names(const Golden& golden, const NameTable& base, Module& modu
   return names;
 }
 
-Outputs call_model(Module& module, const Golden& golden, const Case& item, const Inputs& in) {
-  if (auto* t5 = dynamic_cast<T5*>(&module)) return call_t5(*t5, golden, item, in);
+/// The recorded texts are padded on the right, and the logits of the padding are recorded, too. transformers counts
+/// positions from `first` on without regard of the padding; OPT gives padding the position before the first.
+Tensor positions(const Json& config, const Tensor& mask, int64_t first) {
+  if (config.value("model_type", "") == "opt") return (mask.cumsum(1) + first) * mask - 1;
+  return torch::arange(first, first + mask.size(1)).unsqueeze(0).expand_as(mask);
+}
+
+/// @param base  the golden with the base model's config
+Outputs call_model(Module& module, const Golden& golden, const Golden& base, const Case& item, Inputs in) {
+  if (auto* t5 = dynamic_cast<T5*>(&module)) return call_t5(*t5, base, item, in);
   if (auto* classifier = dynamic_cast<BertClassifier*>(&module)) {
     const Tensor logits = classifier->forward({in.at("input_ids"), in.at("attention_mask"), {}});
     return {{"logits", logits}, {"loss", torch::cross_entropy_loss(logits, in.at("labels"))}};
   }
   auto& model = dynamic_cast<LanguageModel&>(module);
+  in["position_ids"] = positions(base.config, in.at("attention_mask"), 0);
   LanguageState state = model.start();
   return call_causal(model, golden, item, in, state);
 }
@@ -131,8 +140,13 @@ System adapted(const Golden& golden) {
       golden.config.contains("peft") && model && golden.config["peft"].value("num_virtual_tokens", 0) > 0) {
     const auto tokens = std::make_shared<VirtualTokens>(VirtualTokens::load(model, base.config, files.folder()));
     system.names = golden_names(golden, assembly.names, *model, {{"prompt_embeddings", tokens->vectors()}});
-    system.call = [tokens](const Case&, const Inputs& in) -> Outputs {
-      const Tensor logits = tokens->forward({in.at("input_ids"), in.at("attention_mask"), {}});
+    system.call = [tokens, config = base.config](const Case&, const Inputs& in) -> Outputs {
+      const Tensor ids = in.at("input_ids"), mask = in.at("attention_mask");
+      const int64_t added = tokens->vectors().size(0);
+      Tensor at = positions(config, mask, added);
+      if (tokens->labels(ids).size(1) > ids.size(1))
+        at = torch::cat({torch::arange(added).expand({ids.size(0), added}), at}, 1);
+      const Tensor logits = tokens->forward({ids, mask, {}}, at);
       return {{"logits", logits}, {"loss", next_token_loss(logits, tokens->labels(in.at("labels")))}};
     };
     return system;
@@ -141,11 +155,11 @@ System adapted(const Golden& golden) {
   const auto adapter =
       std::make_shared<tessera::Adapter>(tessera::Adapter::load(*assembly.module, assembly.names, files.folder()));
   system.names = golden_names(golden, assembly.names, *assembly.module, adapter->tensors());
-  system.call = [adapter, base, assembly](const Case& item, const Inputs& in) -> Outputs {
+  system.call = [adapter, golden, base, assembly](const Case& item, const Inputs& in) -> Outputs {
     const std::string state = item.attributes.value("adapter", "active");
     if (state == "merged") adapter->merge();
     if (state == "disabled") adapter->activate(false);
-    if (item.call != "merge") return call_model(*assembly.module, base, item, in);
+    if (item.call != "merge") return call_model(*assembly.module, golden, base, item, in);
     const auto place = assembly.names.place(item.attributes.at("parameter").get<std::string>());
     return {{"merged_weight", published_part(named_tensors(*assembly.module).at(place->path), *place)}};
   };

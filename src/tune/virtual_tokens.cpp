@@ -109,14 +109,17 @@ LanguageState VirtualTokens::start(int64_t batch) const {
   return state;
 }
 
-Tensor VirtualTokens::forward(const TextBatch& text) const {
+Tensor VirtualTokens::forward(const TextBatch& text, const Tensor& positions) const {
   const int64_t batch = text.ids.size(0);
+  Tokens tokens;
+  tokens.x = model_->embed(text.ids);
+  tokens.mask = text.mask;
+  if (positions.defined()) tokens.at = positions.unsqueeze(-1);
   if (is_prefix()) {
     LanguageState state = start(batch);
-    return model_->forward(text, &state);
+    return model_->logits(model_->hidden(tokens, &state).x);
   }
-  Tokens tokens = prompt(batch);
-  tokens.x = torch::cat({tokens.x, model_->embed(text.ids)}, 1);
+  tokens.x = torch::cat({prompt(batch).x, tokens.x}, 1);
   if (text.mask.defined())
     tokens.mask = torch::cat({torch::ones({batch, config_.virtual_tokens}, text.mask.options()), text.mask}, 1);
   return model_->logits(model_->hidden(tokens, nullptr).x);

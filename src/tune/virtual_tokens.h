@@ -26,7 +26,8 @@ class VirtualTokens {
   LanguageState start(int64_t batch) const;
   /// Ids to logits: with a prefix those of the text, B x L x vocabulary; with a prompt those of prompt and text,
   /// B x (P + L) x vocabulary.
-  Tensor forward(const TextBatch& text) const;
+  /// @param positions  coordinates of the same tokens, B x L or B x (P + L); undefined: the real tokens are counted
+  Tensor forward(const TextBatch& text, const Tensor& positions = {}) const;
   /// Labels for the logits of forward(): none (-100) for the virtual tokens. B x L -> B x L or B x (P + L)
   Tensor labels(const Tensor& of_text) const;
 
