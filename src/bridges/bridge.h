@@ -16,6 +16,10 @@ class Bridge : public Module {
   virtual Tokens forward(const Tokens& visual, const TextBatch* text = nullptr) = 0;
   /// Of its tokens: that of the language model.
   virtual int64_t width() const = 0;
+  /// Of the encoder's tokens; 0: any.
+  virtual int64_t source_width() const { return 0; }
+  /// How many tokens it makes of `visual` ones.
+  virtual int64_t length(int64_t visual) const { return visual; }
 
  protected:
   /// For a bridge that reads no text. @throws Error where there is one

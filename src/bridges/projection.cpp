@@ -15,7 +15,7 @@ Tokens LinearBridge::forward(const Tokens& visual, const TextBatch* text) {
   return visual.with(tap(*this, linear_->forward(visual.x)));
 }
 
-MlpBridge::MlpBridge(const MlpBridgeOptions& o) : width_(o.width) {
+MlpBridge::MlpBridge(const MlpBridgeOptions& o) : options_(o) {
   mlp_ = add<Mlp>("mlp", o.dim, o.hidden > 0 ? o.hidden : o.width, o.activation, o.width, o.bias);
 }
 

@@ -17,6 +17,7 @@ class LinearBridge : public Bridge {
   explicit LinearBridge(const LinearBridgeOptions& options);
   Tokens forward(const Tokens& visual, const TextBatch* text = nullptr) override;
   int64_t width() const override { return linear_->weight.size(0); }
+  int64_t source_width() const override { return linear_->weight.size(1); }
 
  private:
   std::shared_ptr<Linear> linear_;
@@ -36,10 +37,11 @@ class MlpBridge : public Bridge {
  public:
   explicit MlpBridge(const MlpBridgeOptions& options);
   Tokens forward(const Tokens& visual, const TextBatch* text = nullptr) override;
-  int64_t width() const override { return width_; }
+  int64_t width() const override { return options_.width; }
+  int64_t source_width() const override { return options_.dim; }
 
  private:
-  int64_t width_;
+  MlpBridgeOptions options_;
   std::shared_ptr<Mlp> mlp_;
 };
 

@@ -14,6 +14,14 @@ class Encoder : public Module {
   /// @throws Error where some do not, unless the encoder overrides it: most read whole pictures
   virtual Tokens forward(const Tensor& pixels, const Tensor& real);
   virtual int64_t width() const = 0;
+
+  /// How the tokens of a picture lie.
+  struct Layout {
+    Grid grid;           ///< rows and columns
+    int64_t prefix = 0;  ///< tokens before them
+  };
+  /// The layout of a picture of this many pixels, without encoding it.
+  virtual Layout layout(int64_t height, int64_t width) const = 0;
 };
 
 /// The encoders by the "kind" of a recipe.

@@ -62,7 +62,7 @@ HybridVit::HybridVit(const HybridVitOptions& options) : options_(options) {
   for (size_t i = 0; i < o.widths.size(); ++i) add_stage(i, i == 0 ? o.stem : o.widths[i - 1], step, rate);
 
   const int64_t last = o.widths.back();
-  trained_ = {halved(o.image[0], o.widths.size()), halved(o.image[1], o.widths.size())};
+  trained_ = layout(o.image[0], o.image[1]).grid;
   if (o.depth > 0) {
     if (last != o.dim) embed_ = add<Linear>("embed", last, o.dim);
     positions_ = weight("positions", {1, trained_[0] * trained_[1], o.dim});
@@ -90,6 +90,11 @@ void HybridVit::add_stage(size_t index, int64_t in, double drop_path_step, doubl
 }
 
 int64_t HybridVit::width() const { return options_.depth > 0 ? options_.dim : options_.widths.back(); }
+
+Encoder::Layout HybridVit::layout(int64_t height, int64_t width) const {
+  const size_t times = options_.widths.size();
+  return {.grid = {halved(height, times), halved(width, times)}};
+}
 
 Tokens HybridVit::forward(const Tensor& pixels) {
   if (pixels.dim() != 4 || pixels.size(1) != options_.channels)

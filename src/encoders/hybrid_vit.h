@@ -53,6 +53,7 @@ class HybridVit : public Encoder {
   explicit HybridVit(const HybridVitOptions& options);
   Tokens forward(const Tensor& pixels) override;
   int64_t width() const override;
+  Layout layout(int64_t height, int64_t width) const override;
 
  private:
   struct Stage {

@@ -1,5 +1,7 @@
 #include "encoders/vit.h"
 
+#include <algorithm>
+
 #include "core/error.h"
 #include "layers/attention.h"
 #include "layers/feed_forward.h"
@@ -16,6 +18,10 @@ void check(const VitOptions& o) {
   for (size_t axis = 0; axis < 2; ++axis)
     if (o.patch[axis] < 1 || o.image[axis] < o.patch[axis])
       throw Error("the patch must be at least one pixel and no larger than the image", "vit");
+  for (const int64_t layer : o.features)
+    if (layer < 0 || layer > o.depth)
+      throw Error("there is no output of " + std::to_string(layer) + " of " + std::to_string(o.depth) + " blocks",
+                  "vit: features");
 }
 
 }  // namespace
@@ -60,9 +66,52 @@ Vit::Vit(const VitOptions& options) : options_(options) {
   if (o.final_norm) norm_ = add<Norm>("norm", o.dim, o.eps);
 }
 
-Tokens Vit::forward(const Tensor& pixels) { return encode(embed(pixels)); }
+int64_t Vit::width() const {
+  return options_.dim * std::max<int64_t>(static_cast<int64_t>(options_.features.size()), 1);
+}
 
-Tokens Vit::embed_patches(const Tensor& pixels) {
+Encoder::Layout Vit::layout(int64_t height, int64_t width) const {
+  return {.grid = {height / options_.patch[0], width / options_.patch[1]}, .prefix = prefix_};
+}
+
+Tokens Vit::forward(const Tensor& pixels, const Tensor& real) { return encode(embed(pixels, real)); }
+
+namespace {
+
+/// B x H x W, true where a pixel is real -> B x h*w, true where every pixel of the patch is.
+Tensor whole_patches(const Tensor& real, const std::vector<int64_t>& patch) {
+  const Tensor missing = real.to(torch::kBool).logical_not().to(torch::kFloat32).unsqueeze(1);
+  return torch::max_pool2d(missing, patch, patch).squeeze(1).flatten(1).eq(0);
+}
+
+/// The row of a table with `rows` rows at the same fraction as each of `extent` places, of which the first `count` are
+/// the picture's (B): B x extent. Places beyond take row 0.
+Tensor rows_at(const Tensor& count, int64_t extent, int64_t rows) {
+  const Tensor place = torch::arange(extent, torch::kInt64).to(count.device()).unsqueeze(0);  // 1 x extent
+  const Tensor row = torch::floor_divide(place * rows, count.clamp_min(1).unsqueeze(1));
+  return row.masked_fill(place.ge(count.unsqueeze(1)), 0);
+}
+
+}  // namespace
+
+Tensor Vit::positions_of(const Tokens& patches) {
+  const int64_t before = options_.prefix_positions ? prefix_ : 0;
+  if (!options_.fractional_positions) {
+    const Tensor table = resample_positions(positions_, before, trained_, patches.grid, options_.antialias_positions);
+    return table.narrow(1, before, table.size(1) - before);
+  }
+  const int64_t batch = patches.x.size(0), height = patches.grid[0], width = patches.grid[1];
+  const auto whole = patches.x.options().dtype(torch::kInt64).requires_grad(false);
+  Tensor rows = torch::full({batch}, height, whole), columns = torch::full({batch}, width, whole);
+  const Tensor real = patches.mask.defined() ? patches.mask.view({batch, height, width}) : Tensor();
+  if (real.defined()) rows = real.select(2, 0).sum(1), columns = real.select(1, 0).sum(1);
+  Tensor at = rows_at(rows, height, trained_[0]).unsqueeze(2) * trained_[1] +
+              rows_at(columns, width, trained_[1]).unsqueeze(1);  // B x h x w
+  if (real.defined()) at = at.masked_fill(real.logical_not(), 0);
+  return torch::embedding(positions_.squeeze(0), at.flatten(1) + before);
+}
+
+Tokens Vit::embed_patches(const Tensor& pixels, const Tensor& real) {
   if (pixels.dim() != 4 || pixels.size(1) != options_.channels)
     throw Error("pixels are B x " + std::to_string(options_.channels) + " x H x W", "vit");
   if (pixels.size(2) < options_.patch[0] || pixels.size(3) < options_.patch[1])
@@ -70,10 +119,9 @@ Tokens Vit::embed_patches(const Tensor& pixels) {
   const Tensor map = patch_->forward(pixels);  // B x D x h x w
   Tokens tokens;
   tokens.grid = {map.size(2), map.size(3)};
-  const int64_t prefix_rows = options_.prefix_positions ? prefix_ : 0;
-  const Tensor table = resample_positions(positions_, prefix_rows, trained_, tokens.grid, options_.antialias_positions);
-  const Tensor patches = tap(*this, map.flatten(2).transpose(1, 2), "patches");  // B x h*w x D
-  tokens.x = patches + table.narrow(1, prefix_rows, table.size(1) - prefix_rows);
+  if (real.defined()) tokens.mask = whole_patches(real, options_.patch);
+  tokens.x = tap(*this, map.flatten(2).transpose(1, 2), "patches");  // B x h*w x D
+  tokens.x = tokens.x + positions_of(tokens);
   return tokens;
 }
 
@@ -86,18 +134,29 @@ Tokens Vit::prepend_prefix(const Tokens& patches) {
   if (options_.prefix_positions) prefix = prefix + positions_.narrow(1, 0, prefix_);
   Tokens tokens = patches.with(torch::cat({prefix.expand({patches.x.size(0), -1, -1}), patches.x}, 1));
   tokens.prefix = prefix_;
+  if (tokens.mask.defined()) tokens.mask = torch::constant_pad_nd(tokens.mask, {prefix_, 0}, true);
   return tokens;
 }
 
-Tokens Vit::embed(const Tensor& pixels) {
-  Tokens tokens = prepend_prefix(embed_patches(pixels));
+Tokens Vit::embed(const Tensor& pixels, const Tensor& real) {
+  Tokens tokens = prepend_prefix(embed_patches(pixels, real));
   tap(*this, tokens.x, "embed");
   return pre_norm_ ? tokens.with(pre_norm_->forward(tokens.x)) : tokens;
 }
 
 Tokens Vit::encode(Tokens tokens) {
-  for (const auto& block : *blocks_) tokens = block->forward(tokens);
-  return norm_ ? tokens.with(norm_->forward(tokens.x)) : tokens;
+  const auto& wanted = options_.features;
+  const auto last =
+      wanted.empty() ? blocks_->size() : static_cast<size_t>(*std::max_element(wanted.begin(), wanted.end()));
+  std::vector<Tensor> outputs = {tokens.x};
+  for (size_t i = 0; i < last; ++i) {
+    tokens = (*blocks_)[i].forward(tokens);
+    if (!wanted.empty()) outputs.push_back(tokens.x);
+  }
+  if (wanted.empty()) return norm_ ? tokens.with(norm_->forward(tokens.x)) : tokens;
+  std::vector<Tensor> chosen;
+  for (const int64_t layer : wanted) chosen.push_back(outputs[static_cast<size_t>(layer)]);
+  return tokens.with(torch::cat(chosen, -1));
 }
 
 }  // namespace tessera

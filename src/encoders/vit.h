@@ -18,38 +18,47 @@ struct VitOptions {
   bool class_token = true;  ///< a learned token before the patches
   int64_t registers =
       0;  ///< further learned tokens after it: DeiT's distillation token, registers (Darcet et al., 2023)
-  bool prefix_positions = true;      ///< the prefix has rows in the position table (timm: not no_embed_class)
-  bool fixed_positions = false;      ///< sine-cosine positions without gradient (masked autoencoders)
-  bool antialias_positions = false;  ///< when resampled to a smaller grid
-  bool pre_norm = false;             ///< norm between embedding and blocks (CLIP)
+  bool prefix_positions = true;       ///< the prefix has rows in the position table (timm: not no_embed_class)
+  bool fixed_positions = false;       ///< sine-cosine positions without gradient (masked autoencoders)
+  bool antialias_positions = false;   ///< when resampled to a smaller grid
+  bool fractional_positions = false;  ///< never resampled: a patch takes the row that stands at the same fraction of
+                                      ///< the table's height and width as it does of the picture's (Idefics2)
+  bool pre_norm = false;              ///< norm between embedding and blocks (CLIP)
   bool final_norm = true;
+  std::vector<int64_t> features = {};  ///< the outputs of these many blocks, side by side, without the final norm, are
+                                       ///< the result; 0 is what the first block reads; empty: all blocks and the norm
   double layer_scale = 0, drop_path = 0, dropout = 0;
 };
 
 TESSERA_OPTIONS(VitOptions, image, patch, channels, dim, depth, heads, ffn, activation, eps, qkv_bias, qk_norm,
                 patch_bias, class_token, registers, prefix_positions, fixed_positions, antialias_positions, pre_norm,
-                final_norm, layer_scale, drop_path, dropout)
+                fractional_positions, final_norm, features, layer_scale, drop_path, dropout)
 
 class Vit : public Encoder {
  public:
   explicit Vit(const VitOptions& options);
 
-  Tokens forward(const Tensor& pixels) override;
-  int64_t width() const override { return options_.dim; }
+  Tokens forward(const Tensor& pixels) override { return forward(pixels, {}); }
+  /// The patches of which every pixel is real are the tokens; the others are masked.
+  Tokens forward(const Tensor& pixels, const Tensor& real) override;
+  int64_t width() const override;
+  Layout layout(int64_t height, int64_t width) const override;
 
   /// Patch embedding, positions and prefix: B x C x H x W -> B x (prefix + h*w) x D. Pixels beyond the last whole patch
   /// are left out.
-  Tokens embed(const Tensor& pixels);
+  Tokens embed(const Tensor& pixels, const Tensor& real = {});
   /// The patches alone, with their positions, B x h*w x D: for methods that drop some before the blocks.
-  Tokens embed_patches(const Tensor& pixels);
+  Tokens embed_patches(const Tensor& pixels, const Tensor& real = {});
   /// Puts the prefix with its positions before the tokens.
   Tokens prepend_prefix(const Tokens& patches);
-  /// The blocks and the norm.
+  /// The blocks and the norm, or the features.
   Tokens encode(Tokens tokens);
 
   const VitOptions& options() const { return options_; }
 
  private:
+  Tensor positions_of(const Tokens& patches);
+
   VitOptions options_;
   Grid trained_;  // the grid of the position table
   std::shared_ptr<Convolution> patch_;

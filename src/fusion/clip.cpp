@@ -1,6 +1,6 @@
 /// CLIP (Radford et al., 2021) as published by OpenAI, transformers and open_clip, and SigLIP (Zhai et al., 2023): two
 /// towers of shared parts, so that this file is only their configs and names.
-#include "encoders/vit.h"
+#include "encoders/clip_vision.h"
 #include "fusion/dual_encoder.h"
 #include "io/published_config.h"
 #include "language/text_transformer.h"
@@ -18,70 +18,29 @@ Json kind_of(const std::string& kind, const Options& options) {
 
 // transformers
 
-NameTable layer_names() {
-  return {{
-              {"{n}.self_attn.{q_proj|k_proj|v_proj}.*", "{n}.attention.qkv.*[{0|1|2}]"},
-              {"{n}.self_attn.out_proj.*", "{n}.attention.proj.*"},
-              {"{n}.layer_norm{m}.*", "{n}.norm{m}.*"},
-              {"{n}.mlp.fc1.*", "{n}.ffn.up.*"},
-              {"{n}.mlp.fc2.*", "{n}.ffn.down.*"},
-          },
-          {{"{n}", "{n}"}}};
-}
-
 NameTable tower_names() {
-  const NameTable own = {{
-                             {"vision_model.embeddings.class_embedding", "image.class_token"},
-                             {"vision_model.embeddings.patch_embedding.*", "image.patch.*"},
-                             {"vision_model.embeddings.position_embedding.weight", "image.positions"},
-                             {"vision_model.embeddings.position_ids", ""},
-                             {"vision_model.pre_layrnorm.*", "image.pre_norm.*"},  // the published spelling
-                             {"vision_model.post_layernorm.*", "image.norm.*"},
-                             {"text_model.embeddings.token_embedding.*", "text.tokens.*"},
-                             {"text_model.embeddings.position_embedding.weight", "text.positions"},
-                             {"text_model.embeddings.position_ids", ""},
-                             {"text_model.final_layer_norm.*", "text.norm.*"},
-                             {"logit_scale", "logit_scale"},
-                             {"logit_bias", "logit_bias"},
-                         },
-                         {{"vision_model.embeddings", "image.embed"},
-                          {"text_model.last_hidden_state", "text.norm"},
-                          {"text_model.pooler_output", "text_projection"}}};
-  return own + layer_names().within("vision_model.encoder.layers.", "image.blocks.") +
-         layer_names().within("text_model.encoder.layers.", "text.blocks.");
+  const NameTable own = {
+      {
+          {"text_model.embeddings.token_embedding.*", "text.tokens.*"},
+          {"text_model.embeddings.position_embedding.weight", "text.positions"},
+          {"text_model.embeddings.position_ids", ""},
+          {"text_model.final_layer_norm.*", "text.norm.*"},
+          {"logit_scale", "logit_scale"},
+          {"logit_bias", "logit_bias"},
+      },
+      {{"text_model.last_hidden_state", "text.norm"}, {"text_model.pooler_output", "text_projection"}}};
+  return own + clip_vision_names().within("vision_model.", "image.") +
+         clip_layer_names().within("text_model.encoder.layers.", "text.blocks.");
 }
 
-const NameTable kClip = {{{"visual_projection.*", "image_projection.*"}, {"text_projection.*", "text_projection.*"}}};
+NameTable clip_projections() {
+  return {{"visual_projection.*", "image_projection.*"}, {"text_projection.*", "text_projection.*"}};
+}
 
-const NameTable kSiglip = {{
-                               {"vision_model.head.probe", "image_pool.probe"},
-                               {"vision_model.head.attention.in_proj_weight", "image_pool.qkv.weight"},
-                               {"vision_model.head.attention.in_proj_bias", "image_pool.qkv.bias"},
-                               {"vision_model.head.attention.out_proj.*", "image_pool.proj.*"},
-                               {"vision_model.head.layernorm.*", "image_pool.norm.*"},
-                               {"vision_model.head.mlp.fc1.*", "image_pool.ffn.up.*"},
-                               {"vision_model.head.mlp.fc2.*", "image_pool.ffn.down.*"},
-                               {"text_model.head.*", "text_projection.*"},
-                           },
-                           {{"vision_model.last_hidden_state", "image.norm"}}};
-
-VitOptions read_vision(PublishedConfig config, bool clip) {
-  VitOptions vit;
-  vit.image = config.pair("image_size", 224);
-  vit.patch = config.pair("patch_size", clip ? 32 : 16);
-  vit.channels = config.get<int64_t>("num_channels", 3);
-  vit.dim = config.get<int64_t>("hidden_size", 768);
-  vit.depth = config.get<int64_t>("num_hidden_layers", 12);
-  vit.heads = config.get<int64_t>("num_attention_heads", 12);
-  vit.ffn = config.get<int64_t>("intermediate_size", 3072);
-  vit.activation = config.get<std::string>("hidden_act", clip ? "quick_gelu" : "gelu_pytorch_tanh");
-  vit.eps = config.get<double>("layer_norm_eps", clip ? 1e-5 : 1e-6);
-  vit.class_token = vit.pre_norm = clip;
-  vit.patch_bias = !clip;
-  config.expect("vision_use_head", true);
-  config.ignore({"projection_dim", "dropout"});
-  config.done();
-  return vit;
+NameTable siglip_heads() {
+  const NameTable text = {{{"text_model.head.*", "text_projection.*"}},
+                          {{"vision_model.last_hidden_state", "image.norm"}}};
+  return text + siglip_head_names().within("vision_model.", "image_pool.");
 }
 
 TextTransformerOptions read_text(PublishedConfig& config, bool clip) {
@@ -101,7 +60,10 @@ TextTransformerOptions read_text(PublishedConfig& config, bool clip) {
 Assembly assemble_transformers(const Json& json, const std::string& where) {
   PublishedConfig config(json, where);
   const bool clip = json.value("model_type", "") == "clip";
-  const VitOptions vit = read_vision(config.nested("vision_config"), clip);
+  PublishedConfig vision_config = config.nested("vision_config");
+  const VitOptions vit = read_clip_vision(vision_config, clip ? ClipVision::kClip : ClipVision::kSiglip);
+  vision_config.expect("vision_use_head", true);
+  vision_config.done();
   PublishedConfig text_config = config.nested("text_config");
   const TextTransformerOptions text = read_text(text_config, clip);
 
@@ -125,7 +87,7 @@ Assembly assemble_transformers(const Json& json, const std::string& where) {
   config.get<double>("logit_scale_init_value", 2.6592);
   config.ignore({"projection_dim", "text_config_dict", "vision_config_dict"});
   config.done();
-  return {std::make_shared<DualEncoder>(options), (clip ? kClip : kSiglip) + tower_names()};
+  return {std::make_shared<DualEncoder>(options), (clip ? clip_projections() : siglip_heads()) + tower_names()};
 }
 
 const FamilyRegistration transformers({"clip", "CLIP and SigLIP (transformers)",

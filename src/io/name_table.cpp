@@ -192,6 +192,12 @@ NameTable NameTable::within(const std::string& prefix, const std::string& path) 
   return table;
 }
 
+NameTable NameTable::aliases() const {
+  NameTable table = *this;
+  for (NameRule& rule : table.rules_) rule.alias = true;
+  return table;
+}
+
 NameTable NameTable::operator+(const NameTable& other) const {
   NameTable table = *this;
   table.rules_.insert(table.rules_.end(), other.rules_.begin(), other.rules_.end());

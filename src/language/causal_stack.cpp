@@ -7,7 +7,7 @@ namespace tessera {
 CausalStack::CausalStack(const CausalStackOptions& options) : options_(options) {
   const auto& o = options_;
   const int64_t embedding_dim = o.embedding_dim > 0 ? o.embedding_dim : o.dim;
-  words_ = add<Embedding>("words", o.vocabulary, embedding_dim);
+  words_ = add<Embedding>("words", o.vocabulary, embedding_dim, 0.02, o.padding_id);
   if (o.positions > 0) positions_ = add<Embedding>("positions", o.positions + o.position_offset, o.dim);
   if (o.embedding_dim > 0) {
     project_in_ = add<Linear>("project_in", embedding_dim, o.dim, false);
@@ -20,7 +20,8 @@ CausalStack::CausalStack(const CausalStackOptions& options) : options_(options) 
 
 Tensor CausalStack::embed(const Tensor& ids) {
   check_ids(ids, options_.vocabulary, 0);
-  return words_->forward(ids);
+  const Tensor vectors = words_->forward(ids);
+  return options_.embedding_scale == 1 ? vectors : vectors * options_.embedding_scale;
 }
 
 Tokens CausalStack::hidden(const Tokens& embedded, LanguageState* state) {
@@ -46,7 +47,9 @@ Tensor CausalStack::learned_positions(const Tensor& at) {
 }
 
 Tensor CausalStack::logits(const Tensor& hidden) {
-  return head_ ? head_->forward(hidden) : torch::linear(hidden, words_->weight);
+  const Tensor scores = head_ ? head_->forward(hidden) : torch::linear(hidden, words_->weight);
+  const double cap = options_.logit_cap;
+  return cap > 0 ? torch::tanh(scores / cap) * cap : scores;
 }
 
 LanguageState CausalStack::start() const {

@@ -14,8 +14,11 @@ struct CausalStackOptions {
   std::string norm = "layer";
   double eps = 1e-5;
   bool final_norm = true;
-  bool tied = true;    ///< the logits are products with the token table
-  double dropout = 0;  ///< of the embeddings, while training
+  bool tied = true;            ///< the logits are products with the token table
+  double embedding_scale = 1;  ///< of the token vectors (Gemma)
+  double logit_cap = 0;        ///< bounds the logits: cap tanh(x / cap) (Gemma 2); 0: does not
+  int64_t padding_id = -1;     ///< a token whose vector learns nothing from being read; -1: none
+  double dropout = 0;          ///< of the embeddings, while training
 };
 
 /// What causal language models have in common, whatever their blocks mix with: token table, learned positions, blocks,

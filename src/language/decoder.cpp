@@ -22,6 +22,9 @@ CausalStackOptions stack_of(const DecoderOptions& o) {
           .eps = o.eps,
           .final_norm = !o.post_norm,
           .tied = o.tied,
+          .embedding_scale = o.embedding_scale,
+          .logit_cap = o.logit_cap,
+          .padding_id = o.padding_id,
           .dropout = o.dropout};
 }
 
@@ -31,6 +34,7 @@ AttentionOptions attention_of(const DecoderOptions& o, int64_t layer) {
   attention.scale = o.scale > 0 ? o.scale : 1 / std::sqrt(static_cast<double>(attention.width()));
   if (o.scale_by_layer) attention.scale /= static_cast<double>(layer + 1);
   if (!o.windows.empty()) attention.window = o.windows[static_cast<size_t>(layer)];
+  attention.cap = o.attention_cap;
   if (o.positions == "rotary") attention.rotary = o.rotary;
   return attention;
 }
@@ -49,7 +53,12 @@ Decoder::Decoder(const DecoderOptions& o) : CausalStack(stack_of(o)) {
                     : std::to_string(o.windows.size()) + " windows do not fit " + std::to_string(o.depth) + " layers",
                 "decoder");
   const auto bias = o.positions == "alibi" ? std::make_shared<LinearBias>(o.heads) : nullptr;
-  const BlockOptions block{.dim = o.dim, .eps = o.eps, .norm = o.norm, .post_norm = o.post_norm, .dropout = o.dropout};
+  const BlockOptions block{.dim = o.dim,
+                           .eps = o.eps,
+                           .norm = o.norm,
+                           .post_norm = o.post_norm,
+                           .sandwich_norm = o.sandwich_norm,
+                           .dropout = o.dropout};
   for (int64_t i = 0; i < o.depth; ++i)
     blocks().append(block, std::make_shared<Attention>(attention_of(o, i), bias), ffn_of(o));
   if (o.positions == "rotary" && o.rotary.scaling == "longrope") original_length_ = o.rotary.original_length;

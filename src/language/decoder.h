@@ -22,11 +22,16 @@ struct DecoderOptions {
   bool post_norm = false;  ///< see BlockOptions; no norm after the last block then
   bool qkv_bias = true, proj_bias = true, ffn_bias = true;
   bool tied = true;
-  double dropout = 0;  ///< of the embeddings and the branches, while training
+  bool sandwich_norm = false;                 ///< see BlockOptions
+  double attention_cap = 0;                   ///< see AttentionOptions
+  double embedding_scale = 1, logit_cap = 0;  ///< see CausalStackOptions
+  int64_t padding_id = -1;                    ///< likewise
+  double dropout = 0;                         ///< of the embeddings and the branches, while training
 };
 TESSERA_OPTIONS(DecoderOptions, vocabulary, dim, depth, heads, ffn, context, kv_heads, head_dim, embedding_dim,
                 positions, position_offset, rotary, windows, scale, scale_by_layer, activation, gated, norm, eps,
-                post_norm, qkv_bias, proj_bias, ffn_bias, tied, dropout)
+                post_norm, qkv_bias, proj_bias, ffn_bias, tied, sandwich_norm, attention_cap, embedding_scale,
+                logit_cap, padding_id, dropout)
 
 class Decoder : public CausalStack {
  public:

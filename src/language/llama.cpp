@@ -23,7 +23,9 @@ DecoderOptions read_llama(PublishedConfig& config) {
   o.positions = "rotary", o.norm = "rms", o.gated = true;
   o.rotary = read_rotary(config, o.context);
   o.qkv_bias = o.proj_bias = o.ffn_bias = false;
-  config.ignore({"bos_token_id", "eos_token_id", "pad_token_id"});
+  const int64_t padding = config.get<int64_t>("pad_token_id", -1);
+  if (padding < o.vocabulary) o.padding_id = std::max<int64_t>(padding, -1);
+  config.ignore({"bos_token_id", "eos_token_id"});
   return o;
 }
 
@@ -52,14 +54,10 @@ NameTable llama_names(const DecoderOptions& o) {
                    {"[model.]layers.{n}.mlp.{gate_proj|up_proj}.*", "blocks.{n}.ffn.gate_up.*[{0|1}]"}};
 }
 
-namespace {
-
-/// The windows of the layers: `layer_types` says which have one, else those from `first` on.
-std::vector<int64_t> read_windows(PublishedConfig& config, int64_t depth, int64_t window, int64_t first) {
-  std::vector<std::string> types;
-  for (int64_t i = 0; i < depth; ++i) types.emplace_back(i < first ? "full_attention" : "sliding_attention");
+std::vector<int64_t> read_windows(PublishedConfig& config, std::vector<std::string> types, int64_t window) {
+  const size_t depth = types.size();
   types = config.get<std::vector<std::string>>("layer_types", types);
-  if (static_cast<int64_t>(types.size()) != depth)
+  if (types.size() != depth)
     throw Error("lists " + std::to_string(types.size()) + " layers of " + std::to_string(depth),
                 config.where() + ": layer_types");
   std::vector<int64_t> windows;
@@ -68,6 +66,20 @@ std::vector<int64_t> read_windows(PublishedConfig& config, int64_t depth, int64_
     windows.push_back(type == "sliding_attention" ? window : 0);
   }
   return windows;
+}
+
+Json with_defaults(const Json& json, Json defaults) {
+  defaults.update(json);
+  return defaults;
+}
+
+namespace {
+
+/// Windows from layer `first` on.
+std::vector<std::string> types_from(int64_t first, int64_t depth) {
+  std::vector<std::string> types;
+  for (int64_t i = 0; i < depth; ++i) types.emplace_back(i < first ? "full_attention" : "sliding_attention");
+  return types;
 }
 
 /// A key of which null says that there is none, and absence that there is the default.
@@ -90,12 +102,6 @@ Assembly assemble_llama(const Json& json, const std::string& where) {
   return assembly_of(o);
 }
 
-/// `json` with the values that the relative's config class gives to absent keys.
-Json with_defaults(const Json& json, Json defaults) {
-  defaults.update(json);
-  return defaults;
-}
-
 Assembly assemble_mistral(const Json& json, const std::string& where) {
   PublishedConfig config(
       with_defaults(json,
@@ -103,7 +109,7 @@ Assembly assemble_mistral(const Json& json, const std::string& where) {
       where);
   DecoderOptions o = read_llama(config);
   const int64_t window = window_of(config, 4096);
-  if (window > 0) o.windows = read_windows(config, o.depth, window, 0);
+  if (window > 0) o.windows = read_windows(config, types_from(0, o.depth), window);
   config.ignore({"layer_types"});
   config.done();
   return assembly_of(o);
@@ -119,7 +125,7 @@ Assembly assemble_qwen2(const Json& json, const std::string& where) {
   o.qkv_bias = true;
   const int64_t window = window_of(config, 4096), first = config.get<int64_t>("max_window_layers", 28);
   if (config.get<bool>("use_sliding_window", false) && window > 0)
-    o.windows = read_windows(config, o.depth, window, first);
+    o.windows = read_windows(config, types_from(first, o.depth), window);
   config.ignore({"layer_types"});
   config.done();
   return assembly_of(o);

@@ -6,15 +6,13 @@ namespace tessera {
 namespace {
 
 Assembly assemble_phi3(const Json& json, const std::string& where) {
-  Json with_defaults = {{"vocab_size", 32064},
-                        {"hidden_size", 3072},
-                        {"intermediate_size", 8192},
-                        {"rms_norm_eps", 1e-5},
-                        {"max_position_embeddings", 4096}};
-  with_defaults.update(json);
-  if (!with_defaults.contains("original_max_position_embeddings"))
-    with_defaults["original_max_position_embeddings"] = 4096;
-  PublishedConfig config(with_defaults, where);
+  PublishedConfig config(with_defaults(json, {{"vocab_size", 32064},
+                                              {"hidden_size", 3072},
+                                              {"intermediate_size", 8192},
+                                              {"rms_norm_eps", 1e-5},
+                                              {"max_position_embeddings", 4096},
+                                              {"original_max_position_embeddings", 4096}}),
+                         where);
   DecoderOptions o = read_llama(config);
   o.dropout = config.get<double>("resid_pdrop", 0);
   if (const int64_t window = config.get<int64_t>("sliding_window", 0); window > 0)

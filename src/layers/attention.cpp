@@ -42,26 +42,28 @@ Tensor Attention::mix(const Tokens& tokens, KeyValueCache* cache) {
   KeysAndValues seen{k, qkv.narrow(1, o.heads + o.groups(), o.groups()), tokens.mask};
   if (cache) seen = cache->append(seen);
   const int64_t keys = seen.keys.size(2);
-  Tensor bias = attention_bias(seen.mask, o.causal, o.window, length, keys, q.options());
+  Tensor bias = attention_bias(seen.mask, o.causal, o.window, length, keys, q.options(), tokens.span);
   if (bias_) {
     const Tensor at =
         cache || !tokens.at.defined() ? key_positions(seen.mask, keys, q.options()) : tokens.at.select(-1, 0);
     const Tensor distance_bias = bias_->forward(at.narrow(1, keys - length, length), at);
     bias = bias.defined() ? bias + distance_bias : distance_bias;
   }
-  const Tensor mixed = attend(*this, q, seen.keys, seen.values, bias, o.scale);
+  const Tensor mixed = attend(*this, q, seen.keys, seen.values, bias, o.scale, o.cap);
   const Tensor context = tap(*this, mixed.transpose(1, 2).reshape({batch, length, o.heads * o.width()}), "context");
   return tap(*this, proj_->forward(context));
 }
 
 Tensor attend(const torch::nn::Module& module, const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& bias,
-              double scale) {
+              double scale, double cap) {
   if (scale == 0) scale = 1 / std::sqrt(static_cast<double>(q.size(-1)));
-  if (!Taps::wanted(module, "weights") && can_attend_by_head(q, k, v)) return attention_by_head(q, k, v, bias, scale);
+  if (!Taps::wanted(module, "weights") && can_attend_by_head(q, k, v))
+    return attention_by_head(q, k, v, bias, scale, cap);
   const int64_t batch = q.size(0), heads = q.size(1), length = q.size(2), keys = k.size(2), groups = k.size(1);
   // The heads that share a key stand one after the other, so that one product serves them all.
   const Tensor grouped = (q * scale).reshape({batch, groups, heads / groups * length, q.size(3)});
   Tensor scores = torch::matmul(grouped, k.transpose(-2, -1)).view({batch, heads, length, keys});
+  if (cap > 0) scores = torch::tanh(scores / cap) * cap;
   if (bias.defined()) scores = scores + bias;
   const Tensor weights = tap(module, torch::softmax(scores, -1), "weights");
   return torch::matmul(weights.view({batch, groups, heads / groups * length, keys}), v)
@@ -72,18 +74,29 @@ Tensor attention_bias(const Tensor& mask, bool causal, int64_t length, const tor
   return attention_bias(mask, causal, 0, length, length, like);
 }
 
+namespace {
+
+/// Which of the keys each of the last `queries` tokens shares a span with: B x 1 x L x S.
+Tensor in_one_span(const Tensor& span, int64_t queries, int64_t keys) {
+  const Tensor same = span.unsqueeze(2).eq(span.unsqueeze(1)) & span.ge(0).unsqueeze(2);  // B x L x L
+  return torch::constant_pad_nd(same, {keys - queries, 0}, false).unsqueeze(1);
+}
+
+}  // namespace
+
 Tensor attention_bias(const Tensor& mask, bool causal, int64_t window, int64_t queries, int64_t keys,
-                      const torch::TensorOptions& like) {
+                      const torch::TensorOptions& like, const Tensor& span) {
   const auto flags = like.dtype(torch::kBool).requires_grad(false);
   Tensor hidden;
   if (causal && queries > 1) hidden = torch::ones({queries, keys}, flags).triu(keys - queries + 1);  // L x S
   const auto hide = [&](const Tensor& more) { hidden = hidden.defined() ? hidden | more : more; };
-  if (mask.defined()) hide(mask.to(torch::kBool).logical_not().unsqueeze(1).unsqueeze(1));  // B x 1 x 1 x S
   if (window > 0 && window < keys) {
     const Tensor at = key_positions(mask, keys, like);
     const Tensor distance = at.narrow(1, keys - queries, queries).unsqueeze(2) - at.unsqueeze(1);  // B x L x S
     hide(distance.ge(window).unsqueeze(1));
   }
+  if (span.defined() && hidden.defined()) hidden = hidden & in_one_span(span, queries, keys).logical_not();
+  if (mask.defined()) hide(mask.to(torch::kBool).logical_not().unsqueeze(1).unsqueeze(1));  // B x 1 x 1 x S
   if (!hidden.defined()) return {};
   // Half of the lowest value: added to a score it must not overflow to -inf.
   const double lowest = like.dtype() == torch::kFloat32 ? std::numeric_limits<float>::lowest() / 2 : -30000.0;
@@ -92,7 +105,9 @@ Tensor attention_bias(const Tensor& mask, bool causal, int64_t window, int64_t q
 
 Tensor key_positions(const Tensor& mask, int64_t keys, const torch::TensorOptions& like) {
   if (!mask.defined()) return torch::arange(keys, like.dtype(torch::kInt64).requires_grad(false)).unsqueeze(0);
-  return (mask.to(torch::kInt64).cumsum(1) - 1).clamp_min(0);
+  const Tensor real = mask.to(torch::kInt64), place = torch::arange(1, keys + 1, real.options()).unsqueeze(0);  // 1 x S
+  const Tensor last = std::get<0>((place * real).cummax(1));  // the last real one up to here, counted from 1
+  return (real.cumsum(1) - 1 + place - last).clamp_min(0);
 }
 
 std::string qkv_parts(int64_t heads, int64_t kv_heads) {

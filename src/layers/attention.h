@@ -21,6 +21,7 @@ struct AttentionOptions {
   bool proj_bias = true;
   double scale = 0;    ///< of the scores; 0: 1 / sqrt(head_dim)
   int64_t window = 0;  ///< a token sees the last `window` real tokens, itself included (Beltagy et al., 2020); 0: all
+  double cap = 0;      ///< bounds the scores: cap tanh(score / cap) (Gemma 2); 0: does not
   std::optional<RotaryOptions> rotary = std::nullopt;
 
   int64_t width() const { return head_dim > 0 ? head_dim : dim / heads; }
@@ -29,8 +30,9 @@ struct AttentionOptions {
 
 /// Multi-head softmax attention (Vaswani et al., 2017): softmax(Q K^T / sqrt(d)) V.
 /// Query, key and value are one fused projection, heads + 2 kv heads of width d; the name tables split it for
-/// checkpoints that store three. Tokens whose mask is false are not attended to. Taps: "weights" (B x heads x L x S),
-/// "context" (before the projection). Its state is a KeyValueCache.
+/// checkpoints that store three. Tokens whose mask is false are not attended to; those of one span that come in one
+/// call attend to each other whatever causal and window say. Taps: "weights" (B x heads x L x S), "context" (before the
+/// projection). Its state is a KeyValueCache.
 class Attention : public Mixer {
  public:
   /// @param bias  added to the scores by the distance of query and key (their coordinates, and with a state the count
@@ -51,12 +53,13 @@ class Attention : public Mixer {
   std::shared_ptr<PositionBias> bias_;
 };
 
-/// softmax(scale q k^T + bias) v for q: B x heads x L x d and k, v: B x kv heads x S x d, each of which serves
+/// softmax(capped(scale q k^T) + bias) v for q: B x heads x L x d and k, v: B x kv heads x S x d, each of which serves
 /// heads / kv heads consecutive heads. `bias`, where defined, is added to the scores and broadcasts to
 /// B x heads x L x S. `module` reports "weights" to the taps.
 /// @param scale  0: 1 / sqrt(d)
+/// @param cap    see AttentionOptions
 Tensor attend(const torch::nn::Module& module, const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& bias,
-              double scale = 0);
+              double scale = 0, double cap = 0);
 
 /// The bias that hides padded keys (mask: B x L, true where real; may be undefined) and, where `causal`, later ones;
 /// undefined when nothing is hidden. The hidden scores get the lowest finite value, so that a row without any key is
@@ -64,10 +67,12 @@ Tensor attend(const torch::nn::Module& module, const Tensor& q, const Tensor& k,
 Tensor attention_bias(const Tensor& mask, bool causal, int64_t length, const torch::TensorOptions& like);
 
 /// The same for the last `queries` of `keys` tokens, with a window of real tokens (0: none).
+/// @param span  see Tokens, B x queries; may be undefined
 Tensor attention_bias(const Tensor& mask, bool causal, int64_t window, int64_t queries, int64_t keys,
-                      const torch::TensorOptions& like);
+                      const torch::TensorOptions& like, const Tensor& span = {});
 
-/// Where each of the keys stands among the real ones, counted from 0: B x S with a mask, else 1 x S.
+/// Where each of the keys stands among the real ones, counted from 0: B x S with a mask, else 1 x S. Padding counts on
+/// from the real token before it, as the references do.
 Tensor key_positions(const Tensor& mask, int64_t keys, const torch::TensorOptions& like);
 
 /// The parts of a fused query-key-value tensor for a name table: "[{0:4|1:1|2:1}]" for 4 heads and 1 kv head.

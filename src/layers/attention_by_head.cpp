@@ -21,7 +21,8 @@ bool can_attend_by_head(const Tensor& q, const Tensor& k, const Tensor& v) {
   return true;
 }
 
-Tensor attention_by_head(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& bias, double scale) {
+Tensor attention_by_head(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& bias, double scale,
+                         double cap) {
   const int64_t batch = q.size(0), heads = q.size(1), rows = q.size(2), columns = k.size(2);
   const int64_t shared = heads / k.size(1);
   const Tensor result = torch::empty({batch, rows, heads, v.size(3)}, q.options()).permute({0, 2, 1, 3});
@@ -31,7 +32,8 @@ Tensor attention_by_head(const Tensor& q, const Tensor& k, const Tensor& v, cons
     Tensor scores = at::empty({rows, columns}, q.options());
     for (int64_t i = begin; i < end; ++i) {
       const int64_t b = i / heads, h = i % heads, group = h / shared;
-      at::addmm_out(scores, scores, q[b][h], k[b][group].t(), /*beta=*/0, scale);
+      at::addmm_out(scores, scores, q[b][h], k[b][group].t(), /*beta=*/0, cap > 0 ? scale / cap : scale);
+      if (cap > 0) scores.tanh_().mul_(cap);
       if (wide.defined()) scores.add_(wide[b][h]);
       at::_softmax_out(scores, scores, -1, false);  // row by row, so it may write where it reads
       Tensor mixed = result[b][h];

@@ -9,6 +9,7 @@ struct BlockOptions {
   double eps = 1e-6;
   std::string norm = "layer";
   bool post_norm = false;  ///< x = norm(x + part(x)), as in the first transformers, instead of x = x + part(norm(x))
+  bool sandwich_norm = false;  ///< further norms of the branches' results, before they are added (Ding et al., 2021)
   double layer_scale =
       0;  ///< first value of a learned factor per channel on both branches (Touvron et al., 2021); 0: none
   double drop_path = 0;  ///< probability that a sample skips a branch while training (Huang et al., 2016)
@@ -30,10 +31,10 @@ class Block : public Module {
  private:
   Tokens run(const Tokens& tokens, State* state);
   Tensor mix(const Tokens& tokens, State* state);
-  Tensor branch(const Tensor& y, const Tensor& scale);
+  Tensor branch(const Tensor& y, Norm* after, const Tensor& scale);
 
   BlockOptions options_;
-  std::shared_ptr<Norm> norm1_, norm2_;
+  std::shared_ptr<Norm> norm1_, norm2_, after1_, after2_;
   std::shared_ptr<Mixer> mixer_;
   std::shared_ptr<FeedForward> ffn_;
   Tensor scale1_, scale2_;  // dim

@@ -7,10 +7,12 @@ struct CrossAttentionOptions {
   int64_t dim = 768, heads = 12;
   int64_t source_dim = 0;  ///< width of what is attended to; 0: dim
   int64_t head_dim = 0;    ///< width of a head; 0: dim / heads
+  int64_t kv_heads = 0;    ///< see AttentionOptions
   bool qkv_bias = true, proj_bias = true;
   double scale = 0;  ///< of the scores; 0: 1 / sqrt(head_dim)
 
   int64_t width() const { return head_dim > 0 ? head_dim : dim / heads; }
+  int64_t groups() const { return kv_heads > 0 ? kv_heads : heads; }
 };
 
 /// The state of cross-attention: the keys and values of the source, which are made once.
@@ -36,7 +38,7 @@ class CrossAttention : public Mixer {
   Tensor forward(const Tokens& tokens) override;
 
  private:
-  Tensor split(const Tensor& x) const;
+  Tensor split(const Tensor& x, int64_t heads) const;
 
   CrossAttentionOptions options_;
   std::shared_ptr<Linear> q_, kv_, proj_;

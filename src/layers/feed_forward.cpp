@@ -9,9 +9,9 @@ Mlp::Mlp(int64_t dim, int64_t hidden, const std::string& activation_name, int64_
 
 Tensor Mlp::forward(const Tensor& x) { return tap(*this, down_->forward(activation_(up_->forward(x)))); }
 
-GatedMlp::GatedMlp(int64_t dim, int64_t hidden, const std::string& activation_name, bool bias)
+GatedMlp::GatedMlp(int64_t dim, int64_t hidden, const std::string& activation_name, bool bias, int64_t out)
     : gate_up_(add<Linear>("gate_up", dim, 2 * hidden, bias)),
-      down_(add<Linear>("down", hidden, dim, bias)),
+      down_(add<Linear>("down", hidden, out > 0 ? out : dim, bias)),
       activation_(activation(activation_name)) {}
 
 Tensor GatedMlp::forward(const Tensor& x) {

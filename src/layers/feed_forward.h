@@ -21,7 +21,8 @@ class Mlp : public FeedForward {
 /// one fused projection in this order; the name tables split it.
 class GatedMlp : public FeedForward {
  public:
-  GatedMlp(int64_t dim, int64_t hidden, const std::string& activation_name, bool bias = false);
+  /// @param out  width of the result; 0: dim
+  GatedMlp(int64_t dim, int64_t hidden, const std::string& activation_name, bool bias = false, int64_t out = 0);
   Tensor forward(const Tensor& x) override;
 
  private:

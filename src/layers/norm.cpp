@@ -4,9 +4,9 @@
 
 namespace tessera {
 
-Norm::Norm(int64_t dim, double eps, const std::string& kind) : eps_(eps) {
-  check_choice(kind, {"layer", "rms"}, "norm");
-  weight = ones("weight", {dim});
+Norm::Norm(int64_t dim, double eps, const std::string& kind) : eps_(eps), zero_centred_(kind == "zero-centred-rms") {
+  check_choice(kind, {"layer", "rms", "zero-centred-rms"}, "norm");
+  weight = zero_centred_ ? Module::weight("weight", {dim}, 0) : ones("weight", {dim});
   if (kind == "layer") bias = Module::weight("bias", {dim}, 0);
 }
 
@@ -14,6 +14,7 @@ Tensor Norm::forward(const Tensor& x) {
   if (bias.defined()) return tap(*this, torch::layer_norm(x, weight.sizes(), weight, bias, eps_));
   const Tensor wide = x.to(torch::kFloat32);
   const Tensor scaled = wide * torch::rsqrt(wide.pow(2).mean(-1, true) + eps_);
+  if (zero_centred_) return tap(*this, (scaled * (1 + weight.to(torch::kFloat32))).to(x.scalar_type()));
   return tap(*this, weight * scaled.to(x.scalar_type()));
 }
 

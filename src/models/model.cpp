@@ -3,6 +3,7 @@
 #include "core/files.h"
 #include "layers/family.h"
 #include "layers/unfilled.h"
+#include "vlm/vision_language.h"
 
 namespace tessera {
 namespace fs = std::filesystem;
@@ -50,6 +51,34 @@ void load_tokenizer_of(Model& model, const fs::path& folder) {
     }
 }
 
+/// The template that makes a prompt of a conversation: a file of its own, or a part of another.
+std::string chat_template_of(const fs::path& folder) {
+  if (fs::exists(folder / "chat_template.jinja")) return read_file(folder / "chat_template.jinja");
+  for (const char* name : {"chat_template.json", "processor_config.json", "tokenizer_config.json"}) {
+    if (!fs::exists(folder / name)) continue;
+    const std::string where = (folder / name).string() + ": chat_template";
+    const Json json = read_json(folder / name);
+    if (!json.is_object() || !json.contains("chat_template") || json["chat_template"].is_null()) continue;
+    const Json& found = json["chat_template"];
+    if (found.is_string()) return found;
+    if (!found.is_array()) throw Error("expected a text, or a list of named ones", where);
+    for (const Json& one : found)
+      if (one.is_object() && one.value("name", "") == "default" && one.contains("template")) return one["template"];
+  }
+  return {};
+}
+
+/// Where config and tokenizer both say which token stands for a picture, they must agree.
+void check_placeholder(const Model& model) {
+  const auto* vlm = dynamic_cast<const VisionLanguage*>(model.module.get());
+  if (!vlm || !model.tokenizer || vlm->options().join != "replace") return;
+  const auto& o = vlm->options();
+  if (const auto id = model.tokenizer->token_to_id(o.placeholder); id && *id != o.placeholder_id)
+    throw Error("the config says that a picture's token is " + std::to_string(o.placeholder_id) +
+                    ", the tokenizer has " + o.placeholder + " at " + std::to_string(*id),
+                model.folder.string(), "the tokenizer and the config do not belong together");
+}
+
 }  // namespace
 
 Model load_model(const fs::path& path, const fs::path& config) {
@@ -71,6 +100,9 @@ Model load_model(const fs::path& path, const fs::path& config) {
   if (folder) {
     load_processor(model, path);
     load_tokenizer_of(model, path);
+    if (fs::exists(path / "generation_config.json")) model.generation = read_json(path / "generation_config.json");
+    model.chat_template = chat_template_of(path);
+    check_placeholder(model);
   }
   return model;
 }
@@ -94,6 +126,8 @@ void save_model(const Model& model, const fs::path& folder, torch::ScalarType dt
   if (model.processor && !open_clip && !model.config.contains("pretrained_cfg"))
     write_file(folder / "preprocessor_config.json", to_json(model.processor->options()).dump(2) + "\n");
   if (model.tokenizer) model.tokenizer->save(folder);
+  if (!model.generation.is_null()) write_file(folder / "generation_config.json", model.generation.dump(2) + "\n");
+  if (!model.chat_template.empty()) write_file(folder / "chat_template.jinja", model.chat_template);
 }
 
 Tensor check_finite(const Model& model, const Tensor& result) {

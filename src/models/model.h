@@ -22,8 +22,10 @@ struct Model {
   std::shared_ptr<Module> module;
   std::shared_ptr<const ImageProcessor> processor;  ///< null when the folder ships none
   std::shared_ptr<const Tokenizer> tokenizer;       ///< null when the folder ships none
-  NameTable names;                                  ///< published names <-> module names
-  StoredTensors stored;  ///< how each tensor stood in the file: names, types, what was ignored
+  Json generation;            ///< generation_config.json as published; null when the folder ships none
+  std::string chat_template;  ///< Jinja text that makes a prompt of a conversation; empty when the folder ships none
+  NameTable names;            ///< published names <-> module names
+  StoredTensors stored;       ///< how each tensor stood in the file: names, types, what was ignored
 
   /// The module as `T`. @throws Error saying what the model is and `purpose`, what a T is needed for
   template <class T>
@@ -44,7 +46,8 @@ Model load_model(const std::filesystem::path& path, const std::filesystem::path&
 /// @param where  for messages: the file that the config comes from
 Model make_model(const Json& config, const std::string& where);
 
-/// Writes config.json, model.safetensors, the tokenizer and preprocessor_config.json in the form that was loaded;
+/// Writes config.json, model.safetensors, the tokenizer, preprocessor_config.json, generation_config.json and
+/// chat_template.jinja in the form that was loaded;
 /// tensors that did not change keep every byte. A new model's floating tensors are written as `dtype`.
 void save_model(const Model& model, const std::filesystem::path& folder, torch::ScalarType dtype = torch::kFloat32);
 

@@ -56,15 +56,17 @@ torch::Tensor sizes_of(std::span<const Image> images) {
   return sizes;  // B x 2
 }
 
-torch::Tensor mask_of(const Prepared& pictures, const Extent& extent) {
+torch::Tensor mask_of(const Prepared& pictures, const Extent& extent, bool tiled) {
   const auto count = static_cast<int64_t>(pictures.size());
-  torch::Tensor mask = torch::zeros({count, extent.height, extent.width}, torch::kInt64);
+  torch::Tensor mask = torch::zeros({count, extent.tiles, extent.height, extent.width}, torch::kInt64);
   auto* out = mask.data_ptr<int64_t>();
   for (const auto& tiles : pictures) {
-    for (int64_t y = 0; y < tiles.front().height; ++y) std::fill_n(out + y * extent.width, tiles.front().width, 1);
-    out += extent.height * extent.width;
+    for (const Image& tile : tiles) {
+      for (int64_t y = 0; y < tile.height; ++y) std::fill_n(out + y * extent.width, tile.width, 1);
+      out += extent.height * extent.width;
+    }
   }
-  return mask;  // B x H x W
+  return tiled ? mask : mask.squeeze(1);  // B (x T) x H x W
 }
 
 void fill(const Prepared& pictures, const Extent& extent, const Normalize& how, float* out) {
@@ -124,14 +126,14 @@ ImageBatch ImageProcessor::operator()(std::span<const Image> images) const {
   });
   const Extent extent = extent_of(pictures, options_.padding);
   const auto count = static_cast<int64_t>(images.size());
-  const bool tiled = !options_.grid.empty();
+  const bool tiled = !options_.grid.empty() || options_.quarters;
   const std::vector<int64_t> shape = tiled ? std::vector<int64_t>{count, extent.tiles, 3, extent.height, extent.width}
                                            : std::vector<int64_t>{count, 3, extent.height, extent.width};
   ImageBatch batch;
   batch.pixel_values = torch::zeros(shape, torch::kFloat32);
   fill(pictures, extent, normalization(options_), batch.pixel_values.data_ptr<float>());
   batch.image_sizes = sizes_of(images);
-  if (options_.padding == PaddingRule::kBatch) batch.pixel_mask = mask_of(pictures, extent);
+  if (options_.padding == PaddingRule::kBatch) batch.pixel_mask = mask_of(pictures, extent, tiled);
   for (size_t i = 0; i < pictures.size() && tiled; ++i) batch.tiles.push_back(static_cast<int64_t>(pictures[i].size()));
   return batch;
 }

@@ -13,7 +13,7 @@ namespace tessera {
 /// Pictures as a model takes them.
 struct ImageBatch {
   torch::Tensor pixel_values;  ///< float32, B x 3 x H x W; with tiles B x T x 3 x H x W, zeros where there is no tile
-  torch::Tensor pixel_mask;    ///< int64, B x H x W, 1 where a pixel is real; ViLT only, else undefined
+  torch::Tensor pixel_mask;    ///< int64, B (x T) x H x W, 1 where a pixel is real; ViLT and Idefics2, else undefined
   torch::Tensor image_sizes;   ///< int64, B x 2, height and width of each picture as it was given
   std::vector<int64_t> tiles;  ///< how many tiles each picture has, the overview included; empty without tiles
 };

@@ -48,6 +48,14 @@ ImageProcessorOptions vilt() {
   return options;
 }
 
+ImageProcessorOptions idefics2() {
+  ImageProcessorOptions options = shortest(378, Filter::kBilinear);
+  options.size_rule = SizeRule::kBetween;
+  options.longest_edge = 980;
+  options.padding = PaddingRule::kBatch;
+  return options;
+}
+
 ImageProcessorOptions llava_next() {
   ImageProcessorOptions options = clip_colours(cropped(shortest(224, Filter::kBicubic), 224));
   options.padding = PaddingRule::kTiles;
@@ -70,6 +78,7 @@ const std::map<std::string, ImageProcessorOptions>& published_kinds() {
       {"Vilt", vilt()},
       {"Llava", clip_colours(cropped(shortest(224, Filter::kBicubic), 224))},
       {"LlavaNext", llava_next()},
+      {"Idefics2", idefics2()},
   };
   return kKinds;
 }

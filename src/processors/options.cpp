@@ -54,7 +54,7 @@ std::string kind_of(const json& config, const std::string& where) {
   if (kind == "ConvNeXT") kind = "ConvNext";
   if (!detail::published_kinds().contains(kind)) {
     throw Error("the image processor '" + name + "' is not known", where,
-                "known are those of CLIP, SigLIP, ViT, DeiT, BLIP, ConvNeXt, ViLT, LLaVA and LLaVA-NeXT");
+                "known are those of CLIP, SigLIP, ViT, DeiT, BLIP, ConvNeXt, ViLT, LLaVA, LLaVA-NeXT and Idefics2");
   }
   return kind;
 }
@@ -83,7 +83,8 @@ void set_shortest(ImageProcessorOptions& options, int64_t side) {
 }
 
 void set_exact(ImageProcessorOptions& options, int64_t height, int64_t width, const std::string& where) {
-  if (options.size_rule == SizeRule::kCropPercent || options.size_rule == SizeRule::kDivisible) {
+  if (options.size_rule == SizeRule::kCropPercent || options.size_rule == SizeRule::kDivisible ||
+      options.size_rule == SizeRule::kBetween) {
     throw Error("this kind of processor needs a shortest edge", where, "write {\"shortest_edge\": ...}");
   }
   options.size_rule = SizeRule::kExact;
@@ -117,8 +118,10 @@ void read_size(const json& size, const json& config, ImageProcessorOptions& opti
 }
 
 void read_pad(const json& value, ImageProcessorOptions& options, const std::string& where) {
-  static const std::map<std::string, PaddingRule> kPads = {
-      {"Vilt", PaddingRule::kBatch}, {"Llava", PaddingRule::kSquare}, {"LlavaNext", PaddingRule::kTiles}};
+  static const std::map<std::string, PaddingRule> kPads = {{"Vilt", PaddingRule::kBatch},
+                                                           {"Idefics2", PaddingRule::kBatch},
+                                                           {"Llava", PaddingRule::kSquare},
+                                                           {"LlavaNext", PaddingRule::kTiles}};
   options.padding = PaddingRule::kNone;
   if (!bool_of(value, where)) return;
   const auto pad = kPads.find(options.kind);
@@ -170,6 +173,11 @@ const std::map<std::string, Reader>& readers() {
          if (o.kind != "Vilt") throw Error("only ViLT has a size divisor", w, "remove it");
          o.size_divisor = side_of(v, w);
        }},
+      {"do_image_splitting",
+       [](const json& v, Options& o, Where w) {
+         o.quarters = bool_of(v, w);
+         if (o.quarters && o.kind != "Idefics2") throw Error("only Idefics2 splits pictures", w, "remove it");
+       }},
       {"do_pad", read_pad},
       {"image_grid_pinpoints", read_grid},
       {"aspect_ratio_setting",
@@ -198,7 +206,8 @@ json image_processor_json(const ImageProcessorOptions& options) {
   if (options.kind == "ConvNext") config["crop_pct"] = options.crop_pct;
   if (options.kind == "Vilt") config["size_divisor"] = options.size_divisor;
   if (options.kind == "LlavaNext") config["image_grid_pinpoints"] = options.grid;
-  if (options.kind == "Vilt" || options.kind == "Llava" || options.kind == "LlavaNext") {
+  if (options.kind == "Idefics2") config["do_image_splitting"] = options.quarters;
+  if (options.kind == "Idefics2" || options.kind == "Vilt" || options.kind == "Llava" || options.kind == "LlavaNext") {
     config["do_pad"] = options.padding != PaddingRule::kNone;
   }
   return config;

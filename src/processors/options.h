@@ -16,14 +16,15 @@ enum class SizeRule {
   kShortestEdge,  ///< the shorter side gets `shortest_edge`, and the longer at most `longest_edge` (0: any)
   kFit,           ///< the largest that fits height x width (open_clip's "longest")
   kCropPercent,   ///< ConvNeXt: below 384 shortest_edge / crop_pct and then the middle; from 384 on a square
-  kDivisible,     ///< ViLT: shortest edge, at most 1333 / 800 of it long, both rounded down to `size_divisor`
+  kBetween,    ///< Idefics2: only the longer side is bounded by `longest_edge`, then each is at least `shortest_edge`
+  kDivisible,  ///< ViLT: shortest edge, at most 1333 / 800 of it long, both rounded down to `size_divisor`
 };
 
 /// What is done with pictures of different size.
 enum class PaddingRule {
   kNone,    ///< all must come out with the same size
   kSquare,  ///< LLaVA: before resizing, to a square in the mean colour
-  kBatch,   ///< ViLT: after normalising, with zeros on the right and below, and a mask
+  kBatch,   ///< ViLT, Idefics2: after normalising, with zeros on the right and below, and a mask
   kTiles,   ///< LLaVA-NeXT: pictures with fewer tiles get tiles of zeros
 };
 
@@ -57,6 +58,7 @@ struct ImageProcessorOptions {
   std::array<double, 3> mean{0.5, 0.5, 0.5}, std{0.5, 0.5, 0.5};
 
   PaddingRule padding = PaddingRule::kNone;
+  bool quarters = false;                     ///< Idefics2: each picture is its four quarters and then itself
   std::vector<std::array<int64_t, 2>> grid;  ///< LLaVA-NeXT: the canvas sizes to choose from, height and width
 };
 

@@ -55,6 +55,16 @@ Sides divisible(int64_t height, int64_t width, const ImageProcessorOptions& opti
   return sides;
 }
 
+Sides between(int64_t height, int64_t width, const ImageProcessorOptions& options) {
+  const double aspect = static_cast<double>(width) / static_cast<double>(height);
+  const int64_t longest = options.longest_edge;
+  if (longest > 0 && width >= height && width > longest)
+    width = longest, height = static_cast<int64_t>(static_cast<double>(longest) / aspect);
+  else if (longest > 0 && height > width && height > longest)
+    height = longest, width = static_cast<int64_t>(static_cast<double>(longest) * aspect);
+  return {std::max(height, options.shortest_edge), std::max(width, options.shortest_edge)};
+}
+
 Sides fit(int64_t height, int64_t width, const ImageProcessorOptions& options) {
   const double ratio = std::max(static_cast<double>(height) / static_cast<double>(options.height),
                                 static_cast<double>(width) / static_cast<double>(options.width));
@@ -95,6 +105,16 @@ Image resized_and_cropped(Image image, const ImageProcessorOptions& options) {
   }
   if (options.crop) image = center_crop(image, options.crop_height, options.crop_width, options.centre, options.fill);
   return image;
+}
+
+std::vector<Image> quarters_of(const Image& image, const ImageProcessorOptions& options) {
+  const int64_t row = image.height / 2, column = image.width / 2;
+  if (row == 0 || column == 0) throw Error("a picture of one row or column has no quarters", "do_image_splitting");
+  std::vector<Image> quarters;
+  for (const auto& [top, bottom] : {std::pair{int64_t{0}, row}, {row, image.height}})
+    for (const auto& [left, right] : {std::pair{int64_t{0}, column}, {column, image.width}})
+      quarters.push_back(resized_and_cropped(window(image, top, left, bottom - top, right - left), options));
+  return quarters;
 }
 
 std::vector<Image> tiles_of(const Image& image, const ImageProcessorOptions& options) {
@@ -142,6 +162,8 @@ Sides target_size(int64_t height, int64_t width, const ImageProcessorOptions& op
       return {options.height, options.width};
     case SizeRule::kFit:
       return fit(height, width, options);
+    case SizeRule::kBetween:
+      return between(height, width, options);
     case SizeRule::kDivisible:
       return divisible(height, width, options);
     case SizeRule::kCropPercent:
@@ -162,9 +184,10 @@ std::vector<Image> prepared(const Image& image, const ImageProcessorOptions& opt
     rgb = pad_to_square(rgb, mean);
   }
   if (!options.grid.empty()) return tiles_of(rgb, options);
-  std::vector<Image> one;
-  one.push_back(resized_and_cropped(std::move(rgb), options));
-  return one;
+  std::vector<Image> pictures;
+  if (options.quarters) pictures = quarters_of(rgb, options);
+  pictures.push_back(resized_and_cropped(std::move(rgb), options));
+  return pictures;
 }
 
 }  // namespace tessera::detail

@@ -10,6 +10,10 @@ VisionLanguage::VisionLanguage(const VisionLanguageParts& parts, const VisionLan
     : options_(options) {
   check_choice(options.join, {"replace", "prepend"}, "join");
   check_choice(options.features, {"patches", "all"}, "features");
+  if (const int64_t reads = parts.bridge->source_width(); reads > 0 && reads != parts.encoder->width())
+    throw Error("the encoder makes tokens of width " + std::to_string(parts.encoder->width()) + ", the bridge reads " +
+                    std::to_string(reads),
+                "bridge", "the parts do not belong together");
   if (parts.bridge->width() != parts.language->width())
     throw Error("the bridge makes tokens of width " + std::to_string(parts.bridge->width()) +
                     ", the language model reads " + std::to_string(parts.language->width()),
@@ -30,9 +34,47 @@ Tokens VisionLanguage::bridged(const Tensor& pixels, const Tensor& real, const T
   return bridge_->forward(visual, instruction.ids.defined() ? &instruction : nullptr);
 }
 
+int64_t picture_count(const ImageBatch& pictures) {
+  return pictures.pixel_values.defined() ? pictures.pixel_values.size(0) : 0;
+}
+
+std::vector<int64_t> VisionLanguage::picture_lengths(const ImageBatch& pictures) const {
+  const int64_t count = picture_count(pictures);
+  if (count == 0) return {};
+  const auto layout = encoder_->layout(pictures.pixel_values.size(-2), pictures.pixel_values.size(-1));
+  int64_t visual = options_.features == "all" ? layout.prefix : 0, cells = 1;
+  for (const int64_t extent : layout.grid) cells *= extent;
+  return std::vector<int64_t>(static_cast<size_t>(count), bridge_->length(visual + cells));
+}
+
+std::string VisionLanguage::expand_placeholders(const std::string& text, const ImageBatch& pictures) const {
+  if (options_.join == "prepend") return text;
+  return replace_each(text, pictures, [](const std::string& places) { return places; });
+}
+
+std::string VisionLanguage::replace_each(const std::string& text, const ImageBatch& pictures,
+                                         const std::function<std::string(const std::string& places)>& around) const {
+  const std::string& one = options_.placeholder;
+  const std::vector<int64_t> lengths = picture_lengths(pictures);
+  std::string expanded;
+  size_t from = 0, next = 0;
+  for (size_t at = text.find(one); at != std::string::npos; at = text.find(one, from), ++next) {
+    expanded += text.substr(from, at - from);
+    std::string places;
+    for (int64_t i = 0; next < lengths.size() && i < lengths[next]; ++i) places += one;
+    expanded += around(places);
+    from = at + one.size();
+  }
+  if (next != lengths.size())
+    throw Error("the text has " + std::to_string(next) + " times " + one + ", and there are " +
+                    std::to_string(lengths.size()) + " pictures",
+                "prompt", "write " + one + " once for each picture");
+  return expanded + text.substr(from);
+}
+
 std::vector<Tensor> VisionLanguage::picture_tokens(const MultimodalBatch& batch) {
   const ImageBatch& pictures = batch.pictures;
-  if (!pictures.pixel_values.defined() || pictures.pixel_values.size(0) == 0) return {};
+  if (picture_count(pictures) == 0) return {};
   return bridged(pictures.pixel_values, pictures.pixel_mask, batch.instruction).x.unbind(0);
 }
 

@@ -28,11 +28,12 @@ struct VisionLanguageParts {
 };
 
 struct VisionLanguageOptions {
-  std::string join = "replace";      ///< replace: at placeholders; prepend: one picture before each text
-  int64_t placeholder_id = 32000;    ///< of a token of a picture; may lie beyond the vocabulary
-  std::string features = "patches";  ///< which of the encoder's tokens go on: patches (no class token), or all
+  std::string join = "replace";         ///< replace: at placeholders; prepend: one picture before each text
+  int64_t placeholder_id = 32000;       ///< of a token of a picture; may lie beyond the vocabulary
+  std::string placeholder = "<image>";  ///< how that token is written
+  std::string features = "patches";     ///< which of the encoder's tokens go on: patches (no class token), or all
 };
-TESSERA_OPTIONS(VisionLanguageOptions, join, placeholder_id, features)
+TESSERA_OPTIONS(VisionLanguageOptions, join, placeholder_id, placeholder, features)
 
 /// A picture encoder, a bridge and a language model as one model: LLaVA (Liu et al., 2023) and its relatives.
 ///
@@ -43,7 +44,7 @@ TESSERA_OPTIONS(VisionLanguageOptions, join, placeholder_id, features)
 ///   Tensor logits = model.logits(model.hidden(prompt.tokens, &prompt.state).x);
 ///   logits = model.forward({next_ids, {}, {}}, &prompt.state);  // and so on
 ///
-/// A family with another way to encode or to join overrides picture_tokens(), join() or begin().
+/// A family with another way to encode or to join overrides picture_tokens() and picture_lengths(), join() or begin().
 class VisionLanguage : public LanguageModel {
  public:
   /// @throws Error where the parts do not fit together
@@ -51,6 +52,12 @@ class VisionLanguage : public LanguageModel {
 
   /// The tokens of each picture in the language model's width, n x width; n may differ by picture.
   virtual std::vector<Tensor> picture_tokens(const MultimodalBatch& batch);
+  /// How many tokens that will be for each picture, without encoding any.
+  virtual std::vector<int64_t> picture_lengths(const ImageBatch& pictures) const;
+  /// The prompt as the tokenizer is to read it. Whoever asks writes one placeholder for each picture, in their order;
+  /// here are as many as the picture has tokens, and what else the family's processor adds.
+  /// @throws Error unless there is one placeholder for each picture
+  virtual std::string expand_placeholders(const std::string& text, const ImageBatch& pictures) const;
   /// The token vectors of the texts with their pictures. @throws Error where places and pictures do not match
   virtual Tokens join(const std::vector<Tensor>& pictures, const TextBatch& text);
   /// Encodes and joins. A language model that reads a source first (T5) overrides it: the source becomes part of the
@@ -70,12 +77,15 @@ class VisionLanguage : public LanguageModel {
   int64_t vocabulary() const override { return language_->vocabulary(); }
   int64_t context() const override { return language_->context(); }
 
-  Encoder& encoder() { return *encoder_; }
-  Bridge& bridge() { return *bridge_; }
-  LanguageModel& language() { return *language_; }
+  Encoder& encoder() const { return *encoder_; }
+  Bridge& bridge() const { return *bridge_; }
+  LanguageModel& language() const { return *language_; }
   const VisionLanguageOptions& options() const { return options_; }
 
  protected:
+  /// The text with each placeholder replaced by what `around` makes of as many as its picture has tokens.
+  std::string replace_each(const std::string& text, const ImageBatch& pictures,
+                           const std::function<std::string(const std::string& places)>& around) const;
   /// Pixels N x C x H x W (and which are real, or undefined) through the encoder and the bridge: N x M x width.
   Tokens bridged(const Tensor& pixels, const Tensor& real, const TextBatch& instruction);
 
@@ -85,6 +95,9 @@ class VisionLanguage : public LanguageModel {
   std::shared_ptr<Bridge> bridge_;
   std::shared_ptr<LanguageModel> language_;
 };
+
+/// How many pictures there are; those of a batch with tiles count once.
+int64_t picture_count(const ImageBatch& pictures);
 
 /// Builds a vision-language model from any parts: {"encoder": {"kind": ...}, "bridge": ..., "language": ...} and
 /// VisionLanguageOptions beside them. @throws Error

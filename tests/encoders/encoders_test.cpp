@@ -40,6 +40,82 @@ Tensor pixels(int64_t height, int64_t width, int64_t batch = 2) {
   return torch::randn({batch, 3, height, width});
 }
 
+TEST(Encoder, SaysHowTheTokensOfAPictureLie) {
+  const torch::NoGradGuard no_grad;
+  for (const auto& encoder : std::vector<std::shared_ptr<Encoder>>{made<Vit>(small()), made<HybridVit>(small_hybrid(0)),
+                                                                   made<HybridVit>(small_hybrid(1))})
+    for (const auto& [height, width] : {std::pair{24, 32}, {33, 47}, {64, 8}}) {
+      const Tokens tokens = encoder->forward(pixels(height, width));
+      const auto layout = encoder->layout(height, width);
+      EXPECT_EQ(layout.grid, tokens.grid);
+      EXPECT_EQ(layout.prefix, tokens.prefix);
+    }
+}
+
+TEST(Encoder, LeavesNoPixelOutUnlessItCan) {
+  const auto hybrid = made<HybridVit>(small_hybrid(0));
+  const std::shared_ptr<Encoder> encoder = hybrid;
+  Tensor real = torch::ones({2, 32, 32}, torch::kInt64);
+  EXPECT_TRUE(torch::equal(encoder->forward(pixels(32, 32), real).x, encoder->forward(pixels(32, 32)).x));
+  real[1][31][31] = 0;
+  EXPECT_NE(error_of([&] { encoder->forward(pixels(32, 32), real); }).find("whole pictures"), std::string::npos);
+}
+
+TEST(Vit, PatchesThatAreNotRealChangeNothing) {
+  const torch::NoGradGuard no_grad;
+  VitOptions options = small();
+  options.fractional_positions = true;
+  for (const bool class_token : {true, false}) {
+    options.class_token = class_token;
+    const auto vit = made<Vit>(options);
+    for (const auto& [height, width] : {std::pair{24, 32}, {8, 40}, {16, 8}}) {
+      const Tensor picture = pixels(height, width);
+      Tensor framed = torch::randn({2, 3, 32, 40}), real = torch::zeros({2, 32, 40}, torch::kInt64);
+      framed.narrow(2, 0, height).narrow(3, 0, width).copy_(picture);
+      real.narrow(1, 0, height).narrow(2, 0, width).fill_(1);
+      const Tokens all = vit->forward(framed, real), alone = vit->forward(picture);
+      const int64_t prefix = alone.prefix;
+      const Tensor cut = all.body().view({2, 4, 5, 16}).narrow(1, 0, height / 8).narrow(2, 0, width / 8);
+      EXPECT_LT(distance(cut.reshape({2, -1, 16}), alone.body()), 1e-5);
+      EXPECT_LT(distance(all.x.narrow(1, 0, prefix), alone.x.narrow(1, 0, prefix)), 1e-5);
+      EXPECT_EQ(all.mask.sum().item<int64_t>(), 2 * (prefix + height / 8 * (width / 8)));
+    }
+  }
+}
+
+TEST(Vit, FractionalPositionsAreTheTableItselfAtItsOwnSize) {
+  const torch::NoGradGuard no_grad;
+  VitOptions options = small();
+  const auto plain = made<Vit>(options);
+  options.fractional_positions = true;
+  const auto fractional = made<Vit>(options);
+  EXPECT_TRUE(torch::equal(plain->forward(pixels(24, 32)).x, fractional->forward(pixels(24, 32)).x));
+  // Twice the size: two by two patches share a row of the table.
+  const Tensor same = torch::ones({1, 3, 48, 64});
+  Taps taps(*fractional, {"patches"});
+  const Tensor positions = (fractional->embed_patches(same).x - taps.at("patches")).view({6, 8, 16});
+  for (int64_t y = 0; y < 6; ++y)
+    for (int64_t x = 0; x < 8; ++x) EXPECT_LT(distance(positions[y][x], positions[y / 2 * 2][x / 2 * 2]), 1e-6);
+  EXPECT_GT(distance(positions[0][0], positions[0][2]), 1e-3);
+}
+
+TEST(Vit, FeaturesAreWhatItsBlocksGive) {
+  const torch::NoGradGuard no_grad;
+  VitOptions options = small();
+  const auto whole = made<Vit>(options);
+  options.features = {1, 2, 0};
+  const auto several = made<Vit>(options);
+  EXPECT_EQ(several->width(), 3 * 16);
+  Taps taps(*whole, {"blocks.0", "blocks.1"});
+  whole->forward(pixels(24, 32));
+  const Tensor wanted = torch::cat({taps.at("blocks.0"), taps.at("blocks.1"), whole->embed(pixels(24, 32)).x}, -1);
+  EXPECT_TRUE(torch::equal(several->forward(pixels(24, 32)).x, wanted));
+  for (const int64_t layer : {-1, 3}) {
+    options.features = {layer};
+    EXPECT_NE(error_of([&] { Vit vit(options); }).find("no output of"), std::string::npos);
+  }
+}
+
 TEST(Vit, ReadsPicturesOfAnySizeFromOnePatchOn) {
   const torch::NoGradGuard no_grad;
   const auto vit = made<Vit>(small());

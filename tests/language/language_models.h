@@ -35,6 +35,13 @@ inline DecoderOptions small_llama() {
   return o;
 }
 
+inline DecoderOptions small_gemma2() {
+  DecoderOptions o = small_llama();
+  o.norm = "zero-centred-rms", o.activation = "gelu_pytorch_tanh", o.sandwich_norm = true, o.tied = true;
+  o.windows = {3, 0}, o.scale = 0.3, o.attention_cap = 2, o.logit_cap = 3, o.embedding_scale = 4;
+  return o;
+}
+
 inline Mamba2Options small_mamba2() {
   Mamba2Options o;
   o.vocabulary = 50, o.dim = 16, o.depth = 2, o.heads = 4, o.head_dim = 8, o.state = 6, o.groups = 2, o.chunk = 4;
@@ -75,6 +82,7 @@ inline std::vector<Subject> subjects() {
           subject("llama", std::make_shared<Decoder>(llama)),
           subject("yarn", std::make_shared<Decoder>(yarn)),
           subject("window", std::make_shared<Decoder>(window)),
+          subject("gemma2", std::make_shared<Decoder>(small_gemma2())),
           subject("mamba2", std::make_shared<Mamba2>(small_mamba2())),
           t5_subject()};
 }

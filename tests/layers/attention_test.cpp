@@ -50,6 +50,62 @@ TEST(Attention, AMaskOfTruthIsNoMask) {
   EXPECT_LT(distance(mixer->forward(all), mixer->forward(masked)), 1e-6);
 }
 
+TEST(Attention, TokensOfASpanSeeEachOtherWhateverCausalAndWindowSay) {
+  const torch::NoGradGuard no_grad;
+  const auto both_ways = attention(), causal = attention({.causal = true}),
+             window = attention({.causal = true, .window = 2});
+  Tokens plain = tokens(2, 6), spanned = plain;
+  spanned.span = torch::zeros({2, 6}, torch::kInt64);
+  EXPECT_LT(distance(causal->forward(spanned), both_ways->forward(plain)), 1e-6);
+  EXPECT_LT(distance(window->forward(spanned), both_ways->forward(plain)), 1e-6);
+  spanned.span.fill_(-1);
+  EXPECT_LT(distance(causal->forward(spanned), causal->forward(plain)), 1e-6);
+}
+
+TEST(Attention, TwoSpansDoNotSeeAheadToEachOther) {
+  const torch::NoGradGuard no_grad;
+  const auto mixer = attention({.causal = true});
+  Tokens before = tokens(1, 7);
+  before.span = torch::tensor({0, 0, 0, -1, 1, 1, -1}, torch::kInt64).unsqueeze(0);
+  const std::vector<int64_t> sees_until = {2, 2, 2, 3, 5, 5, 6};
+  for (int64_t changed = 0; changed < 7; ++changed) {
+    const Tokens after = before.with(before.x.clone());
+    after.x.select(1, changed).add_(3);
+    const Tensor a = mixer->forward(before), b = mixer->forward(after);
+    for (int64_t i = 0; i < 7; ++i)
+      EXPECT_EQ(distance(a.select(1, i), b.select(1, i)) > 1e-4, changed <= sees_until[static_cast<size_t>(i)])
+          << i << changed;
+  }
+}
+
+TEST(Attention, ASpanMayFollowWhatAStateHasSeen) {
+  const torch::NoGradGuard no_grad;
+  const auto mixer = attention({.causal = true});
+  Tokens whole = tokens(1, 6);
+  whole.span = torch::tensor({-1, -1, 0, 0, 0, -1}, torch::kInt64).unsqueeze(0);
+  const auto state = mixer->start();
+  std::vector<Tensor> pieces;
+  for (const auto& [begin, length] : {std::pair{0, 2}, {2, 3}, {5, 1}}) {
+    Tokens piece = whole.with(whole.x.narrow(1, begin, length));
+    piece.span = whole.span.narrow(1, begin, length);
+    pieces.push_back(mixer->step(piece, *state));
+  }
+  EXPECT_LT(distance(torch::cat(pieces, 1), mixer->forward(whole)), 1e-5);
+}
+
+TEST(Attention, CappedScoresAreTheSameFastAndSlow) {
+  const auto capped = attention({.causal = true, .cap = 0.7}), large = attention({.cap = 1e4}), none = attention();
+  const Tokens all = tokens(2, 20);
+  Tensor fast;
+  {
+    const torch::NoGradGuard no_grad;
+    fast = capped->forward(all);
+  }
+  EXPECT_LT(distance(fast, capped->forward(all)), 1e-5);
+  EXPECT_GT(distance(fast, attention({.causal = true})->forward(all)), 1e-3);
+  EXPECT_LT(distance(large->forward(all), none->forward(all)), 1e-4) << "far below the cap nothing changes";
+}
+
 TEST(Attention, CausalOutputsDoNotSeeTheFuture) {
   const torch::NoGradGuard no_grad;
   const auto mixer = attention({.causal = true});

@@ -49,6 +49,42 @@ TEST(ImageProcessor, ViltPadsTheBatchWithZerosAndSaysWhere) {
   EXPECT_EQ(batch.pixel_mask[0][64][0].item<int64_t>(), 0);
 }
 
+TEST(ImageProcessor, Idefics2KeepsPicturesThatAreNeitherLongNorNarrow) {
+  const ImageProcessor idefics2 = processor(
+      {{"image_processor_type", "Idefics2ImageProcessor"}, {"size", {{"shortest_edge", 20}, {"longest_edge", 60}}}});
+  const std::vector<std::array<int64_t, 4>> sizes = {{30, 50, 30, 50},  {60, 60, 60, 60},  {40, 80, 30, 60},
+                                                     {120, 30, 60, 20}, {10, 300, 20, 60}, {7, 9, 20, 20}};
+  std::vector<Image> images;
+  for (const auto& [height, width, rows, columns] : sizes) images.push_back(gradient(height, width));
+  const ImageBatch batch = idefics2(images);
+  EXPECT_EQ(batch.pixel_values.sizes(), (std::vector<int64_t>{6, 3, 60, 60}));
+  for (size_t i = 0; i < sizes.size(); ++i) {
+    const torch::Tensor mask = batch.pixel_mask[static_cast<int64_t>(i)];
+    EXPECT_EQ(mask.select(1, 0).sum().item<int64_t>(), sizes[i][2]) << i;
+    EXPECT_EQ(mask.select(0, 0).sum().item<int64_t>(), sizes[i][3]) << i;
+    EXPECT_EQ((batch.pixel_values[static_cast<int64_t>(i)] * (1 - mask)).abs().sum().item<float>(), 0) << i;
+  }
+}
+
+TEST(ImageProcessor, Idefics2GivesTheQuartersOfAPictureAndThenItself) {
+  json config = {{"image_processor_type", "Idefics2ImageProcessor"},
+                 {"size", {{"shortest_edge", 4}, {"longest_edge", 60}}},
+                 {"do_image_splitting", true}};
+  const ImageBatch split = processor(config)(gradient(20, 31));
+  config["do_image_splitting"] = false;
+  const torch::Tensor whole = processor(config)(gradient(20, 31)).pixel_values[0];
+  ASSERT_EQ(split.pixel_values.sizes(), (std::vector<int64_t>{1, 5, 3, 20, 31}));
+  ASSERT_EQ(split.pixel_mask.sizes(), (std::vector<int64_t>{1, 5, 20, 31}));
+  const torch::Tensor parts = split.pixel_values[0];
+  EXPECT_TRUE(parts[4].equal(whole));
+  EXPECT_TRUE(parts[0].narrow(1, 0, 10).narrow(2, 0, 15).equal(whole.narrow(1, 0, 10).narrow(2, 0, 15)));
+  EXPECT_TRUE(parts[1].narrow(1, 0, 10).narrow(2, 0, 16).equal(whole.narrow(1, 0, 10).narrow(2, 15, 16)));
+  EXPECT_TRUE(parts[2].narrow(1, 0, 10).narrow(2, 0, 15).equal(whole.narrow(1, 10, 10).narrow(2, 0, 15)));
+  EXPECT_TRUE(parts[3].narrow(1, 0, 10).narrow(2, 0, 16).equal(whole.narrow(1, 10, 10).narrow(2, 15, 16)));
+  EXPECT_EQ(split.pixel_mask[0][3].sum().item<int64_t>(), 10 * 16);
+  EXPECT_THROW(processor({{"image_processor_type", "CLIPImageProcessor"}, {"do_image_splitting", true}}), Error);
+}
+
 TEST(ImageProcessor, LlavaNextPadsTheTilesOfTheBatch) {
   const ImageProcessor llava = processor({{"image_processor_type", "LlavaNextImageProcessor"},
                                           {"size", 16},

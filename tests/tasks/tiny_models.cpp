@@ -21,6 +21,7 @@ class MeanColour : public Encoder {
     return tokens;
   }
   int64_t width() const override { return 3; }
+  Layout layout(int64_t, int64_t) const override { return {.grid = {1, 1}}; }
 };
 const Registration<Encoder, MeanColour, NoOptions> colours(encoders(), "test-mean-colour");
 
