@@ -125,7 +125,7 @@ TEST(LlavaNext, PicturesWithoutSizesOrTilesAreRefused) {
   const auto model = testing::llava_next();
   MultimodalBatch batch = tiled({{24, 24}}, 4);
   EXPECT_THAT(error_of([&] { model->picture_tokens(batch); }), AllOf(HasSubstr("needs 5 tiles"), HasSubstr("has 4")));
-  batch.pictures.image_sizes = {};
+  batch.pictures.image_sizes = Tensor();
   EXPECT_THAT(error_of([&] { model->picture_tokens(batch); }), HasSubstr("size of each"));
   batch = tiled({{0, 24}}, 5);
   EXPECT_THAT(error_of([&] { model->picture_lengths(batch.pictures); }), HasSubstr("0 x 24"));
