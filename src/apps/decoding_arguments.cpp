@@ -67,7 +67,7 @@ struct Declare {
           },
           text);
     } else if constexpr (std::is_same_v<T, std::vector<int64_t>>) {
-      command.add_option_function<T>(flag, keep, text)->delimiter(',');
+      command.add_option_function<T>(flag, keep, text + ": 3,4,5")->delimiter(',')->allow_extra_args(false);
     } else {
       const std::string otherwise = Json(field).dump();
       command.add_option_function<T>(flag, keep, text + " (default: the model's, else " + otherwise + ")");

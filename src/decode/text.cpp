@@ -63,10 +63,11 @@ std::vector<float> Text::scores(std::span<const float> logits, const ProcessorCh
     std::vector<float> kept(scores.size(), kNever);
     for (size_t i = 0; i < std::min(scores.size(), allowed.size()); ++i)
       if (allowed[i]) kept[i] = scores[i];
-    if (constraint->may_end(place_))
-      for (const int64_t end : task_->options.end_ids)
-        if (end < static_cast<int64_t>(scores.size()))
-          kept[static_cast<size_t>(end)] = scores[static_cast<size_t>(end)];
+    const bool may_end = constraint->may_end(place_);
+    for (const int64_t end : task_->options.end_ids) {
+      const auto id = static_cast<size_t>(end);
+      if (id < scores.size()) kept[id] = may_end ? scores[id] : kNever;
+    }
     scores = std::move(kept);
   }
   chain.process(scores, so_far());

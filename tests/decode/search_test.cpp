@@ -259,6 +259,16 @@ TEST(Constrained, EveryWayOfDecodingKeepsToTheConstraint) {
   }
 }
 
+TEST(Constrained, AnEndTokenThatSpellsTextEndsNothingTooEarly) {
+  const auto model = Markov::random(4, 5);
+  const auto tokens = std::make_shared<TokenBytes>(std::vector<std::string>{"a", "b", "c", "d"});
+  const auto constraint = grammar_constraint(expression_grammar("[abcd]{4}"), tokens, "regex");
+  for (int64_t seed = 0; seed < 10; ++seed) {
+    const GenerateOptions options{.end_ids = {2}, .do_sample = true, .seed = seed};
+    EXPECT_EQ(decoded(*model, one_token(0), options, {.constraint = constraint})[0].ids.size(), 4U);
+  }
+}
+
 TEST(PackedCache, ChangesTheLogitsALittleAndTakesTheMemoryThatItSays) {
   const torch::NoGradGuard no_grad;
   DecoderOptions options = testing::small_llama();
