@@ -139,13 +139,13 @@ struct Conversation::TalkerSpeaker : Speaker {
 
   bool sees() const override { return true; }
   void show(const std::string& path) override { pixels = processor_of(model)(read_picture(path)).pixel_values; }
-  void reset() override { pixels = {}; }
+  void reset() override { pixels = Tensor(); }
 
   std::string answer(const ChatJson& messages, const GenerateOptions&, const ChatHooks& hooks) override {
     if (!pixels.defined())
       throw Error("this model talks about pictures, and was shown none", "conversation", "show one: /image FILE");
     const ChatJson& content = messages.back().at("content");
-    const std::string question = content.is_string() ? content.get<std::string>() : content.back().at("text");
+    const std::string question = (content.is_string() ? content : content.back().at("text")).get<std::string>();
     const std::string text = answerer.answer(pixels, {question}).front().text;
     if (hooks.on_text) hooks.on_text(text);
     return text;
