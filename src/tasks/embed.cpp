@@ -8,6 +8,7 @@
 #include "core/progress.h"
 #include "encoders/classifier.h"
 #include "io/transform.h"
+#include "vlm/talker.h"
 
 namespace tessera {
 namespace {
@@ -77,7 +78,7 @@ Tensor class_token_or_mean(Encoder& encoder, const Tensor& pixels) {
 }
 
 std::function<Tensor(const Tensor&)> encoder_of(const Model& model) {
-  if (auto* dual = dynamic_cast<DualEncoder*>(model.module.get()))
+  if (auto* dual = dual_encoder_in(*model.module))
     return [dual](const Tensor& pixels) { return dual->encode_image(pixels); };
   if (auto* classifier = dynamic_cast<ImageClassifier*>(model.module.get())) {
     const auto children = classifier->named_children();
