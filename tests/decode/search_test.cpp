@@ -50,6 +50,7 @@ TEST(BeamSearch, WithBeamsForEveryTextItFindsTheBestOnes) {
       GenerateOptions options{.max_new_tokens = 4, .end_ids = {kEnd}, .num_return_sequences = 5};
       options.num_beams = 256, options.length_penalty = penalty, options.early_stopping = "never";
       const auto found = decoded(*model, one_token(0), options);
+      std::set<std::vector<int64_t>> distinct;
       for (size_t i = 0; i < 5; ++i) {
         // Texts that pass the same pairs of tokens in another order are equally good.
         EXPECT_NEAR(all.at(found[i].ids) / std::pow(found[i].ids.size(), penalty), found[i].score, 1e-4);
