@@ -196,16 +196,22 @@ void Adapter::merge() {
     if (merged.bias.defined()) changes.emplace_back(site.part.bias, merged.bias);
   }
   for (auto& [parameter, value] : changes) {
-    replaced_.emplace_back(parameter, parameter.clone());
+    replaced_.push_back({parameter, parameter.clone()});
     parameter.copy_(value);
   }
+  for (Replaced& one : replaced_)
+    one.version = one.parameter.unsafeGetTensorImpl()->version_counter().current_version();
   for (const Site& site : sites_) site.variation->active = false;
 }
 
 void Adapter::unmerge() {
   if (!is_merged()) return;
+  for (const Replaced& one : replaced_)
+    if (one.parameter.unsafeGetTensorImpl()->version_counter().current_version() != one.version)
+      throw Error("the model's parameters changed since the adapter was merged", "adapter '" + name_ + "'",
+                  "unmerge what was merged after it first");
   const torch::NoGradGuard no_grad;
-  for (auto& [parameter, value] : replaced_) parameter.copy_(value);
+  for (Replaced& one : replaced_) one.parameter.copy_(one.before);
   replaced_.clear();
   for (const Site& site : sites_) site.variation->active = true;
 }

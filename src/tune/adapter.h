@@ -34,6 +34,7 @@ class Adapter {
   /// Puts the change into the model's own parameters, so that it costs no time. @throws Error for bottleneck adapters
   void merge();
   /// Puts back the bytes that merge() replaced.
+  /// @throws Error when the parameters changed since: what was merged later is unmerged first
   void unmerge();
   bool is_merged() const { return !replaced_.empty(); }
 
@@ -66,9 +67,14 @@ class Adapter {
   PeftFile file_;
   std::vector<Site> sites_;
   PeftTensors tensors_;
-  std::vector<std::pair<Tensor, Tensor>> replaced_;  // by merge(): where, and what was there
-  std::vector<std::pair<Tensor, bool>> trained_;     // what train_only() found
-  std::map<std::string, Tensor> biases_;             // the layers' own, by the names of the learned ones
+  /// What merge() replaced.
+  struct Replaced {
+    Tensor parameter, before;
+    uint32_t version = 0;  // of the parameter after it
+  };
+  std::vector<Replaced> replaced_;
+  std::vector<std::pair<Tensor, bool>> trained_;  // what train_only() found
+  std::map<std::string, Tensor> biases_;          // the layers' own, by the names of the learned ones
 };
 
 }  // namespace tessera

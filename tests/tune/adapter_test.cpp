@@ -120,6 +120,10 @@ TEST(Adapter, SeveralAddUp) {
   EXPECT_GT(distance(first, both), 1e-3);
   one.merge();
   EXPECT_LT(distance(both, model.run()), 1e-4 * (1 + both.abs().max().item<double>()));
+  two.merge();
+  EXPECT_LT(distance(both, model.run()), 1e-4 * (1 + both.abs().max().item<double>()));
+  EXPECT_THROW(one.unmerge(), Error);  // it would take the other's change away
+  two.unmerge();
   one.unmerge();
   two.activate(false);
   EXPECT_TRUE(torch::equal(first, model.run()));
