@@ -167,16 +167,18 @@ void TalkLearner::begin(int64_t step) {
                                               recipe_.steps * micro, recipe_.workers, 2 * recipe_.workers + 2);
 }
 
-/// The sum of the losses of all tokens of the answers. @param pictures  the tokens of each picture, B x P x D
+/// The sum over the rows of the mean loss of each answer's tokens, so that "yes" weighs as much as a long name.
+/// @param pictures  the tokens of each picture, B x P x D
 Tensor TalkLearner::loss_of(const TalkRows& rows, const Tensor& pictures) const {
   const Tokens tokens = model_->join(pictures.index_select(0, rows.pictures).unbind(0), rows.text);
   const Tensor hidden = model_->hidden(tokens, nullptr).x;  // R x L x D
-  const int64_t length = hidden.size(1);
-  const Tensor labels = rows.labels.narrow(1, 1, length - 1).reshape(-1);
-  const Tensor answers = labels.ne(kIgnored).nonzero().squeeze(1);  // questions are not predicted
-  const Tensor before = hidden.narrow(1, 0, length - 1).reshape({-1, hidden.size(2)}).index_select(0, answers);
-  const Tensor logits = model_->logits(before.unsqueeze(0)).squeeze(0).to(torch::kFloat32);
-  return torch::cross_entropy_loss(logits, labels.index_select(0, answers), {}, at::Reduction::Sum);
+  const Tensor labels = rows.labels.narrow(1, 1, hidden.size(1) - 1);
+  const Tensor wanted = labels.ne(kIgnored);  // questions are not predicted
+  const Tensor share = (wanted / wanted.sum(1, true).to(torch::kFloat32)).masked_select(wanted);
+  const Tensor before = hidden.narrow(1, 0, hidden.size(1) - 1).masked_select(wanted.unsqueeze(2));
+  const Tensor logits = model_->logits(before.view({1, -1, hidden.size(2)})).squeeze(0).to(torch::kFloat32);
+  const Tensor losses = torch::cross_entropy_loss(logits, labels.masked_select(wanted), {}, at::Reduction::None);
+  return (losses * share).sum();
 }
 
 double TalkLearner::step(int64_t number) {
@@ -184,7 +186,7 @@ double TalkLearner::step(int64_t number) {
   for (int64_t i = 0; i < recipe_.accumulate; ++i) {
     const TalkBatch batch = batches_->next();
     int64_t answers = 0;
-    for (const auto& rows : batch.rows) answers += rows.labels.ne(kIgnored).sum().item<int64_t>();
+    for (const auto& rows : batch.rows) answers += rows.labels.size(0);
     Tensor loss = torch::zeros({});
     {
       const Autocast autocast(precision_of(recipe_));
