@@ -65,7 +65,7 @@ void print(const Comparison& line, Form form) {
                                    {"ratio", line.ratio}};
     std::printf("%s\n", object.dump().c_str());
   } else {
-    std::printf("%-34s %-30s %9.2f %-2s   %-36s %9.2f %-2s   %6.2f\n", line.name.c_str(), line.ours.c_str(),
+    std::printf("%-34s %-30s %9.2f %-8s %-36s %9.2f %-8s %6.2f\n", line.name.c_str(), line.ours.c_str(),
                 line.ours_value, line.unit.c_str(), line.peer.c_str(), line.peer_value, line.unit.c_str(), line.ratio);
   }
   std::fflush(stdout);
@@ -93,10 +93,10 @@ int run(int argc, char** argv) {
     std::printf("| what | this | | compared with | | ratio |\n| --- | --- | ---: | --- | ---: | ---: |\n");
   if (form == Form::kTable)
     std::printf(
-        "Ratios of %d interleaved runs on %d threads; above 1 means that the left side is better.\n%-34s %-44s %-50s "
+        "Ratios of %d interleaved runs on %d threads; above 1 means that the left side is better.\n%-34s %-49s %-54s "
         "%6s\n",
         runs, threads(), "", "this", "compared with", "ratio");
-  for (const auto& part : {process, loading, encoding})
+  for (const auto& part : {process, loading, encoding, generation})
     for (const Comparison& line : part(runs)) print(line, form);
   return 0;
 }

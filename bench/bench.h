@@ -9,8 +9,8 @@ namespace tessera::bench {
 struct Comparison {
   std::string name, ours, peer;
   double ours_value = 0, peer_value = 0;
-  std::string unit;  ///< "ms" or "MB"
-  double ratio = 0;  ///< peer / ours: above 1 is better
+  std::string unit;  ///< "ms", "MB" or "tokens/s"
+  double ratio = 0;  ///< above 1: ours is better
 };
 
 /// Milliseconds of two jobs that run in turns, so that what else the machine does hits both alike.
@@ -28,6 +28,8 @@ double resident_megabytes();
 std::vector<Comparison> encoding(int runs);
 /// Mapping a checkpoint against reading it.
 std::vector<Comparison> loading(int runs);
+/// Language models of LLaMA's shape against plain LibTorch modules with the same weights.
+std::vector<Comparison> generation(int runs);
 /// The program's start against the classification of a picture.
 std::vector<Comparison> process(int runs);
 
