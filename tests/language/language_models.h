@@ -75,6 +75,11 @@ inline Subject source_subject(const std::string& name, std::shared_ptr<EncoderDe
   return result;
 }
 
+/// True where each row reads a source of its own, so that a state is made for just these rows.
+inline bool reads_source(const Subject& subject) {
+  return dynamic_cast<const EncoderDecoder*>(subject.model.get()) != nullptr;
+}
+
 /// One of every kind of language model, and of every kind of position.
 inline std::vector<Subject> subjects() {
   DecoderOptions gpt2 = small_decoder(), opt = small_decoder(), alibi = small_decoder(), llama = small_llama();
