@@ -182,6 +182,15 @@ std::optional<std::string> NameTable::module_path(const std::string& published) 
   return std::nullopt;
 }
 
+NameTable NameTable::without(const std::string& prefix) const {
+  const std::string optional = "[" + prefix + "]";
+  NameTable result = *this;
+  for (auto* rules : {&result.rules_, &result.modules_})
+    for (NameRule& rule : *rules)
+      if (rule.published.starts_with(optional)) rule.published.erase(0, optional.size());
+  return result;
+}
+
 NameTable NameTable::within(const std::string& prefix, const std::string& path) const {
   NameTable table = *this;
   for (auto* rules : {&table.rules_, &table.modules_})

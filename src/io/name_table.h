@@ -51,6 +51,8 @@ class NameTable {
 
   /// The same table for a module that stands at `path` in a larger one, published under `prefix`.
   NameTable within(const std::string& prefix, const std::string& path) const;
+  /// The same names without a prefix that may be missing: "[model.]layers" becomes "layers".
+  NameTable without(const std::string& prefix) const;
   /// The same names to be read only: other names of what another table publishes.
   NameTable aliases() const;
   /// Both tables; where both know a name, this one decides.

@@ -90,7 +90,7 @@ Assembly assemble_idefics2(const Json& json, const std::string& where) {
   return {std::make_shared<Idefics2>(VisionLanguageParts{encoder, bridge, model}, options),
           top_head_names(*model) + tower.names.within("model.vision_model.", "encoder.") +
               NameTable{{}, {{"model.connector", "bridge"}}} + connector_names().within("model.connector.", "bridge.") +
-              language.names.within("model.text_model.", "language.")};
+              language.names.without("model.").within("model.text_model.", "language.")};
 }
 
 const FamilyRegistration family({"idefics2", "Idefics2 (transformers)",
