@@ -57,7 +57,9 @@ std::vector<Answer> Answerer::answer(const Tensor& pixels, const std::vector<std
       .max_new_tokens = std::min(kLongest, room), .end_ids = {format_.end}, .log_probabilities = true};
   std::vector<Answer> answers;
   for (const Generated& made : decode(talker_, prompt, prompt.state, options)) {
-    Answer& answer = answers.emplace_back(Answer{tokenizer_.decode(made.ids), 0});
+    const auto end = std::find(made.ids.begin(), made.ids.end(), format_.end);
+    const std::vector<int64_t> words(made.ids.begin(), end);
+    Answer& answer = answers.emplace_back(Answer{tokenizer_.decode(words), 0});
     for (const double value : made.log_probabilities) answer.log_probability += value;
   }
   return answers;
