@@ -11,21 +11,12 @@ constexpr int64_t kPrompt = 128, kSteps = 8;
 
 std::shared_ptr<LanguageModel> model_of(const LlamaSizes& sizes, bool tied) {
   const UnfilledWeights unfilled;
-  auto model = std::make_shared<Decoder>(DecoderOptions{.vocabulary = sizes.vocabulary,
-                                                        .dim = sizes.dim,
-                                                        .depth = sizes.depth,
-                                                        .heads = sizes.heads,
-                                                        .ffn = sizes.ffn,
-                                                        .context = 2048,
-                                                        .kv_heads = sizes.kv_heads,
-                                                        .positions = "rotary",
-                                                        .activation = "silu",
-                                                        .gated = true,
-                                                        .norm = "rms",
-                                                        .qkv_bias = false,
-                                                        .proj_bias = false,
-                                                        .ffn_bias = false,
-                                                        .tied = tied});
+  DecoderOptions options;
+  options.vocabulary = sizes.vocabulary, options.dim = sizes.dim, options.depth = sizes.depth;
+  options.heads = sizes.heads, options.kv_heads = sizes.kv_heads, options.ffn = sizes.ffn, options.context = 2048;
+  options.positions = "rotary", options.norm = "rms", options.activation = "silu", options.gated = true;
+  options.qkv_bias = options.proj_bias = options.ffn_bias = false, options.tied = tied;
+  auto model = std::make_shared<Decoder>(options);
   // Uniform numbers of a usual size: the time does not depend on them, and normal ones take long to draw.
   for (auto& item : model->named_parameters())
     item.key().find("norm") == std::string::npos ? item.value().uniform_(-0.03, 0.03) : item.value().fill_(1);
