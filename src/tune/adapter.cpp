@@ -196,18 +196,17 @@ void Adapter::merge() {
     if (merged.bias.defined()) changes.emplace_back(site.part.bias, merged.bias);
   }
   for (auto& [parameter, value] : changes) {
-    replaced_.push_back({parameter, parameter.clone()});
+    const Tensor before = parameter.clone();
     parameter.copy_(value);
+    replaced_.push_back({parameter, before, parameter.clone()});
   }
-  for (Replaced& one : replaced_)
-    one.version = one.parameter.unsafeGetTensorImpl()->version_counter().current_version();
   for (const Site& site : sites_) site.variation->active = false;
 }
 
 void Adapter::unmerge() {
   if (!is_merged()) return;
   for (const Replaced& one : replaced_)
-    if (one.parameter.unsafeGetTensorImpl()->version_counter().current_version() != one.version)
+    if (!torch::equal(one.parameter, one.after))
       throw Error("the model's parameters changed since the adapter was merged", "adapter '" + name_ + "'",
                   "unmerge what was merged after it first");
   const torch::NoGradGuard no_grad;

@@ -69,8 +69,7 @@ class Adapter {
   PeftTensors tensors_;
   /// What merge() replaced.
   struct Replaced {
-    Tensor parameter, before;
-    uint32_t version = 0;  // of the parameter after it
+    Tensor parameter, before, after;
   };
   std::vector<Replaced> replaced_;
   std::vector<std::pair<Tensor, bool>> trained_;  // what train_only() found
