@@ -123,7 +123,7 @@ class TalkLearnerTest : public ::testing::Test {
 
 TEST_F(TalkLearnerTest, LearnsToAnswerWhatThePixelsShow) {
   Json json = recipe_json();
-  json["steps"] = 150;
+  json["steps"] = 300;
   json["ema"] = 0.9;
   const RunResult result = run(json, "run");
   EXPECT_GT(result.scores.at("colour").at("exact"), 0.9);
