@@ -1,5 +1,7 @@
 #include "bench.h"
 
+#include <malloc.h>
+
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -24,11 +26,26 @@ double milliseconds(const std::function<void()>& work) {
   return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begin).count();
 }
 
-double resident_megabytes() {
+namespace {
+
+/// A line of what the kernel says of this process, in MB.
+double status_megabytes(const std::string& name) {
   std::ifstream status("/proc/self/status");
   for (std::string line; std::getline(status, line);)
-    if (line.starts_with("VmRSS:")) return std::stod(line.substr(6)) / 1024;
+    if (line.starts_with(name)) return std::stod(line.substr(name.size())) / 1024;
   return 0;
+}
+
+}  // namespace
+
+double resident_megabytes() { return status_megabytes("VmRSS:"); }
+
+double peak_megabytes(const std::function<void()>& work) {
+  ::malloc_trim(0);
+  std::ofstream("/proc/self/clear_refs") << "5";  // the peak is counted from here
+  const double before = resident_megabytes();
+  work();
+  return std::max(0.1, status_megabytes("VmHWM:") - before);
 }
 
 Pair interleave(int runs, const std::function<void()>& ours, const std::function<void()>& peer) {
@@ -96,7 +113,7 @@ int run(int argc, char** argv) {
         "Ratios of %d interleaved runs on %d threads; above 1 means that the left side is better.\n%-34s %-49s %-54s "
         "%6s\n",
         runs, threads(), "", "this", "compared with", "ratio");
-  for (const auto& part : {process, loading, encoding, generation})
+  for (const auto& part : {process, loading, encoding, generation, vision_language})
     for (const Comparison& line : part(runs)) print(line, form);
   return 0;
 }

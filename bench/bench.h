@@ -23,6 +23,8 @@ Pair interleave(int runs, const std::function<void()>& ours, const std::function
 double median(std::vector<double> values);
 double milliseconds(const std::function<void()>& work);
 double resident_megabytes();
+/// By how many megabytes the process stood larger, at most, while it worked.
+double peak_megabytes(const std::function<void()>& work);
 
 /// ViT-B/16 against plain LibTorch modules with the same weights.
 std::vector<Comparison> encoding(int runs);
@@ -30,6 +32,8 @@ std::vector<Comparison> encoding(int runs);
 std::vector<Comparison> loading(int runs);
 /// Language models of LLaMA's shape against plain LibTorch modules with the same weights.
 std::vector<Comparison> generation(int runs);
+/// A model of LLaVA's shape from the picture to the first token of the answer, likewise.
+std::vector<Comparison> vision_language(int runs);
 /// The program's start against the classification of a picture.
 std::vector<Comparison> process(int runs);
 

@@ -77,14 +77,14 @@ Tensor PlainLlama::attention(Layer& layer, const Tensor& x) {
   return layer.out(mixed.transpose(1, 2).reshape({1, length, sizes_.dim}));
 }
 
-Tensor PlainLlama::forward(const Tensor& ids) {
-  Tensor x = torch::embedding(words_, ids);
+Tensor PlainLlama::read(const Tensor& embedded) {
+  Tensor x = embedded;
   for (Layer& layer : layers_) {
     x = x + attention(layer, rms(x, layer.norm1));
     const Tensor y = rms(x, layer.norm2);
     x = x + layer.down(torch::silu(layer.gate(y)) * layer.up(y));
   }
-  seen_ += ids.size(1);
+  seen_ += embedded.size(1);
   return head_(rms(x.select(1, x.size(1) - 1), norm_));
 }
 

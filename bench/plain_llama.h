@@ -14,7 +14,11 @@ class PlainLlama : public torch::nn::Module {
   /// Shares the weights of a tessera::Decoder of these sizes.
   PlainLlama(const LlamaSizes& sizes, const torch::nn::Module& decoder);
   /// The logits of the last token, 1 x vocabulary. @param ids  1 x L, which follow what was given since reset()
-  torch::Tensor forward(const torch::Tensor& ids);
+  torch::Tensor forward(const torch::Tensor& ids) { return read(embed(ids)); }
+  /// Token vectors, 1 x L x dim.
+  torch::Tensor embed(const torch::Tensor& ids) const { return torch::embedding(words_, ids); }
+  /// The same as forward() for token vectors.
+  torch::Tensor read(const torch::Tensor& embedded);
   void reset();
 
  private:

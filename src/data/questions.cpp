@@ -8,7 +8,16 @@
 namespace tessera {
 namespace {
 
-constexpr int64_t kFewOwners = 2;  // a keyword of more symbols than these is a topic and no synonym
+constexpr int64_t kFewOwners = 2;        // a keyword of more symbols than these is a topic and no synonym
+using Forms = std::vector<std::string>;  // of a question; where one names something, it does so after the form
+
+const Forms kName = {"What is this?",    "What is it?",          "What does the picture show?",
+                     "What do you see?", "What is this called?", "Name it."};
+const Forms kGroup = {"What kind of thing is this?", "Which group does it belong to?", "What kind is it?"};
+const Forms kColour = {"What colour is it?", "Which colour is it?", "What is its main colour?", "What color is it?"};
+const Forms kIsIt = {"Is this a", "Is it a", "Is this", "Does it show a"};
+const Forms kWhich = {"Which of these is it:", "Which is it:", "Is it"};
+const Forms kHowMany = {"How many are there?", "How many do you see?", "How many of them are in the picture?"};
 constexpr const char* kNumbers[] = {"one", "two", "three", "four"};
 
 const std::map<std::string, std::string>& language_names() {
@@ -26,9 +35,10 @@ const std::string& one_of(const std::vector<std::string>& choices, Random& rando
   return choices[random.below(choices.size())];
 }
 
-std::string with_article(const std::string& name) {
+/// A form and the name that it asks about: "Is this an apple" after "Is this a".
+std::string asked_of(const std::string& form, const std::string& name) {
   const bool vowel = !name.empty() && std::string("aeiouAEIOU").find(name[0]) != std::string::npos;
-  return (vowel ? "an " : "a ") + name;
+  return form + (form.ends_with(" a") && vowel ? "n " : " ") + name;
 }
 
 /// Lower case of ASCII letters alone: other scripts compare as they are.
@@ -83,19 +93,30 @@ int64_t Questions::another(int64_t index, bool same_group, Random& random) const
   return -1;
 }
 
+std::vector<std::string> Questions::without_names() {
+  std::vector<std::string> questions;
+  for (const Forms& forms : {kName, kGroup, kColour, kHowMany})
+    questions.insert(questions.end(), forms.begin(), forms.end());
+  for (const std::string& form : kIsIt)
+    for (const char* rest : {"?", " an a?"}) questions.push_back(form + rest);
+  for (const std::string& form : kWhich) questions.push_back(form + " a, a or a?");
+  for (const auto& [tag, language] : language_names()) questions.push_back(naming(tag));
+  return questions;
+}
+
 std::string Questions::group_name(const std::string& group) {
   const size_t dash = group.find('-');
   return dash == std::string::npos ? group : group.substr(0, dash) + " and " + group.substr(dash + 1);
 }
 
-std::string Questions::naming(const std::string& language) {
-  const auto name = language_names().find(language);
+const std::string& Questions::language_name(const std::string& tag) {
+  const auto name = language_names().find(tag);
   if (name == language_names().end()) {
     std::string known;
-    for (const auto& [tag, title] : language_names()) known += (known.empty() ? "" : ", ") + tag;
-    throw Error("is no language that captions are written in", language, "choose among " + known);
+    for (const auto& [other, title] : language_names()) known += (known.empty() ? "" : ", ") + other;
+    throw Error("is no language that captions are written in", tag, "choose among " + known);
   }
-  return "What is this in " + name->second + "?";
+  return name->second;
 }
 
 std::optional<Question> Questions::name(int64_t index, const std::string& language, Random& random) const {
@@ -103,10 +124,7 @@ std::optional<Question> Questions::name(int64_t index, const std::string& langua
   const auto name = item.names.find(language);
   if (name == item.names.end()) return {};
   Question question{.kind = "name", .language = language, .text = naming(language), .answer = name->second};
-  if (language == "en" && random.chance(0.7))
-    question.text = one_of({"What is this?", "What is it?", "What does the picture show?", "What do you see?",
-                            "What is this called?", "Name it."},
-                           random);
+  if (language == "en" && random.chance(0.7)) question.text = one_of(kName, random);
   if (const auto words = item.keywords.find(language); words != item.keywords.end())
     for (const auto& word : words->second)
       if (owners_.at(language).at(folded(word)) <= kFewOwners) question.synonyms.push_back(word);
@@ -116,22 +134,13 @@ std::optional<Question> Questions::name(int64_t index, const std::string& langua
 std::optional<Question> Questions::group(int64_t index, Random& random) const {
   const std::string& group = concepts_[static_cast<size_t>(index)].group;
   if (group.empty()) return {};
-  return Question{
-      .kind = "group",
-      .language = "en",
-      .text = one_of({"What kind of thing is this?", "Which group does it belong to?", "What kind is it?"}, random),
-      .answer = group_name(group)};
+  return Question{.kind = "group", .language = "en", .text = one_of(kGroup, random), .answer = group_name(group)};
 }
 
 std::optional<Question> Questions::colour(const Image& premultiplied, Random& random) const {
   const auto colour = main_colour(premultiplied);
   if (!colour) return {};
-  return Question{
-      .kind = "colour",
-      .language = "en",
-      .text = one_of({"What colour is it?", "Which colour is it?", "What is its main colour?", "What color is it?"},
-                     random),
-      .answer = *colour};
+  return Question{.kind = "colour", .language = "en", .text = one_of(kColour, random), .answer = *colour};
 }
 
 std::optional<Question> Questions::is_it(int64_t index, Random& random) const {
@@ -142,9 +151,7 @@ std::optional<Question> Questions::is_it(int64_t index, Random& random) const {
   const std::string name = *english(shown);
   return Question{.kind = "is-it",
                   .language = "en",
-                  .text = one_of({"Is this " + with_article(name) + "?", "Is it " + with_article(name) + "?",
-                                  "Is this " + name + "?", "Does it show " + with_article(name) + "?"},
-                                 random),
+                  .text = asked_of(one_of(kIsIt, random), name) + "?",
                   .answer = yes ? "yes" : "no",
                   .choices = {name}};
 }
@@ -165,17 +172,13 @@ std::optional<Question> Questions::which(int64_t index, Random& random) const {
     listed += (i == 0 ? "" : i + 1 == order.size() ? " or " : ", ") + names[static_cast<size_t>(order[i])];
   return Question{.kind = "which",
                   .language = "en",
-                  .text = one_of({"Which of these is it: ", "Which is it: ", "Is it "}, random) + listed + "?",
+                  .text = one_of(kWhich, random) + " " + listed + "?",
                   .answer = names[0],
                   .choices = names};
 }
 
 Question Questions::how_many(int64_t count, Random& random) const {
-  return {
-      .kind = "how-many",
-      .language = "en",
-      .text = one_of({"How many are there?", "How many do you see?", "How many of them are in the picture?"}, random),
-      .answer = kNumbers[count - 1]};
+  return {.kind = "how-many", .language = "en", .text = one_of(kHowMany, random), .answer = kNumbers[count - 1]};
 }
 
 Image several(const Image& drawing, int64_t count, Random& random) {

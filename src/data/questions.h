@@ -38,10 +38,14 @@ class Questions {
   /// How many there are; see several().
   Question how_many(int64_t count, Random& random) const;
 
+  /// Questions with "a" in place of every name, whose words are those that ask.
+  static std::vector<std::string> without_names();
   /// How a group is called in an answer.
   static std::string group_name(const std::string& group);
-  /// The question that captions in a language are trained with. @throws Error for a language without a name
-  static std::string naming(const std::string& language);
+  /// The English name of a language by its tag. @throws Error for one without
+  static const std::string& language_name(const std::string& tag);
+  /// The question that captions in a language are trained with. @throws Error as above
+  static std::string naming(const std::string& tag) { return "What is this in " + language_name(tag) + "?"; }
 
  private:
   const std::string* english(int64_t index) const;

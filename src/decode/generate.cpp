@@ -71,6 +71,19 @@ std::string to_string(Finish finish) {
   }
 }
 
+std::vector<std::vector<int64_t>> real_ids(const TextBatch& text) {
+  const Tensor ids = text.ids.to(torch::kCPU, torch::kInt64).contiguous();
+  const Tensor real = text.mask.defined() ? text.mask.to(torch::kCPU, torch::kBool).contiguous() : Tensor();
+  const int64_t length = ids.size(1);
+  std::vector<std::vector<int64_t>> rows;
+  for (int64_t row = 0; row < ids.size(0); ++row) {
+    auto& known = rows.emplace_back();
+    for (int64_t i = row * length; i < (row + 1) * length; ++i)
+      if (!real.defined() || real.data_ptr<bool>()[i]) known.push_back(ids.data_ptr<int64_t>()[i]);
+  }
+  return rows;
+}
+
 Prompt text_prompt(LanguageModel& model, const TextBatch& text) {
   if (text.ids.dim() != 2 || text.ids.size(1) == 0)
     throw Error("a prompt has at least one token", "prompt", "begin with the token that begins a text");
@@ -78,14 +91,7 @@ Prompt text_prompt(LanguageModel& model, const TextBatch& text) {
   Prompt prompt;
   prompt.tokens.x = model.embed(text.ids);
   prompt.tokens.mask = text.mask;
-  const Tensor ids = text.ids.to(torch::kCPU, torch::kInt64).contiguous();
-  const Tensor real = text.mask.defined() ? text.mask.to(torch::kCPU, torch::kBool).contiguous() : Tensor();
-  const int64_t length = ids.size(1);
-  for (int64_t row = 0; row < ids.size(0); ++row) {
-    auto& known = prompt.ids.emplace_back();
-    for (int64_t i = row * length; i < (row + 1) * length; ++i)
-      if (!real.defined() || real.data_ptr<bool>()[i]) known.push_back(ids.data_ptr<int64_t>()[i]);
-  }
+  prompt.ids = real_ids(text);
   return prompt;
 }
 

@@ -16,6 +16,9 @@ struct Prompt {
   std::vector<std::vector<int64_t>> ids;
 };
 
+/// The ids of each text of a batch without its padding.
+std::vector<std::vector<int64_t>> real_ids(const TextBatch& text);
+
 /// A prompt of text alone. @throws Error for ids outside of the vocabulary, or a text without any
 Prompt text_prompt(LanguageModel& model, const TextBatch& text);
 

@@ -115,8 +115,8 @@ void save_model(const Model& model, const fs::path& folder, torch::ScalarType dt
   if (!model.chat_template.empty()) write_file(folder / "chat_template.jinja", model.chat_template);
 }
 
-void Model::refuse(const std::string& purpose) const {
-  throw Error("a model of family '" + family + "' cannot " + purpose, folder.string(), "see `tessera models`");
+void Model::refuse(const std::string& purpose, const std::string& remedy) const {
+  throw Error("a model of family '" + family + "' cannot " + purpose, folder.string(), remedy);
 }
 
 template <>

@@ -38,7 +38,7 @@ struct Model {
     refuse(purpose);
   }
   /// @throws Error saying that the model cannot do this
-  [[noreturn]] void refuse(const std::string& purpose) const;
+  [[noreturn]] void refuse(const std::string& purpose, const std::string& remedy = "see `tessera models`") const;
 };
 
 /// The dual encoder of a model that is one or has one.

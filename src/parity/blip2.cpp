@@ -1,18 +1,9 @@
 // BLIP-2, InstructBLIP and Florence-2: a picture and a text each, and a language model with or without an encoder.
 #include "language/encoder_decoder.h"
 #include "parity/causal.h"
-#include "vlm/vision_language.h"
 
 namespace tessera::parity {
 namespace {
-
-MultimodalBatch batch_of(const Inputs& in) {
-  MultimodalBatch batch;
-  batch.pictures.pixel_values = in.at("pixel_values");
-  batch.text = {in.at("input_ids"), input_or_none(in, "attention_mask"), {}};
-  batch.instruction = {input_or_none(in, "qformer_input_ids"), input_or_none(in, "qformer_attention_mask"), {}};
-  return batch;
-}
 
 /// A key of the model's or of its text model's config.
 int64_t text_id(const Golden& golden, const char* key, int64_t otherwise) {
@@ -20,7 +11,7 @@ int64_t text_id(const Golden& golden, const char* key, int64_t otherwise) {
 }
 
 Outputs decode_labels(VisionLanguage& model, const EncoderDecoder& language, const Golden& golden, const Inputs& in) {
-  MultimodalPrompt prompt = model.begin(batch_of(in));
+  MultimodalPrompt prompt = model.begin(multimodal_batch(in));
   const Tensor labels = input_or_none(in, "labels");
   const Tensor ids =
       labels.defined() ? language.shifted(labels, text_id(golden, "pad_token_id", 0)) : in.at("decoder_input_ids");
@@ -35,7 +26,7 @@ Outputs decode_labels(VisionLanguage& model, const EncoderDecoder& language, con
 }
 
 Tensor generated(VisionLanguage& model, const Golden& golden, const Case& item, const Inputs& in) {
-  const MultimodalBatch batch = batch_of(in);
+  const MultimodalBatch batch = multimodal_batch(in);
   GenerateOptions options = generate_options(golden, item);
   options.forced_eos_token_id = text_id(golden, "forced_eos_token_id", -1);
   const Tensor made = generate(model, batch, options);
@@ -51,7 +42,7 @@ System vision_language(const Golden& golden) {
     if (item.call == "generate") return {{"sequences", generated(*model, golden, item, in)}};
     if (const auto* reader = dynamic_cast<EncoderDecoder*>(&model->language()))
       return decode_labels(*model, *reader, golden, in);
-    const Tensor logits = model->forward(batch_of(in));
+    const Tensor logits = model->forward(multimodal_batch(in));
     Outputs out{{"logits", logits}};
     if (in.contains("labels")) out["loss"] = next_token_loss(logits, in.at("labels"));
     return out;

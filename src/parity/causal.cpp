@@ -4,6 +4,17 @@ namespace tessera::parity {
 
 Tensor input_or_none(const Inputs& in, const std::string& name) { return in.contains(name) ? in.at(name) : Tensor(); }
 
+MultimodalBatch multimodal_batch(const Inputs& in) {
+  MultimodalBatch batch;
+  batch.pictures.pixel_values = input_or_none(in, "pixel_values");
+  batch.pictures.pixel_mask = input_or_none(in, "pixel_attention_mask");
+  batch.pictures.image_sizes = input_or_none(in, "image_sizes");
+  batch.text = {input_or_none(in, "input_ids"), input_or_none(in, "attention_mask"),
+                input_or_none(in, "token_type_ids")};
+  batch.instruction = {input_or_none(in, "qformer_input_ids"), input_or_none(in, "qformer_attention_mask"), {}};
+  return batch;
+}
+
 GenerateOptions generate_options(const Golden& golden, const Case& item) {
   const auto number = [&](const char* name) {
     const Json& source = item.attributes.contains(name) ? item.attributes : golden.config;
@@ -45,6 +56,7 @@ namespace {
 
 System causal(const Golden& golden) {
   if (golden.kind != "model") throw Unsupported("methods of this system are not part of its language model");
+  if (golden.config.contains("vision_config")) throw Unsupported("'" + golden.arch + "' sees, and is not built yet");
   System system = assemble_golden(golden);
   auto model = std::dynamic_pointer_cast<LanguageModel>(system.module);
   if (!model) throw Unsupported("'" + golden.arch + "' is no language model");

@@ -1,6 +1,7 @@
 #pragma once
 #include "decode/generate.h"
 #include "parity/golden.h"
+#include "vlm/vision_language.h"
 
 namespace tessera::parity {
 
@@ -11,6 +12,9 @@ Outputs call_causal(LanguageModel& model, const Golden& golden, const Case& item
 
 /// What a generate case says: its attributes, else the config's.
 GenerateOptions generate_options(const Golden& golden, const Case& item);
+
+/// Pictures, text and, for what reads one beside a picture, the instruction of a case.
+MultimodalBatch multimodal_batch(const Inputs& in);
 
 /// An input that may be absent.
 Tensor input_or_none(const Inputs& in, const std::string& name);

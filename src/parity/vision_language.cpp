@@ -1,20 +1,8 @@
-#include "vlm/vision_language.h"
-
 #include "core/taps.h"
 #include "parity/causal.h"
 
 namespace tessera::parity {
 namespace {
-
-MultimodalBatch batch_of(const Inputs& in) {
-  MultimodalBatch batch;
-  batch.pictures.pixel_values = input_or_none(in, "pixel_values");
-  batch.pictures.pixel_mask = input_or_none(in, "pixel_attention_mask");
-  batch.pictures.image_sizes = input_or_none(in, "image_sizes");
-  batch.text = {input_or_none(in, "input_ids"), input_or_none(in, "attention_mask"),
-                input_or_none(in, "token_type_ids")};
-  return batch;
-}
 
 /// Results of modules, which these goldens list among the outputs, by the taps that stand for them.
 std::map<std::string, std::string> tapped(const System& system, const Case& item) {
@@ -25,7 +13,7 @@ std::map<std::string, std::string> tapped(const System& system, const Case& item
 }
 
 Outputs run(VisionLanguage& model, const Golden& golden, const Case& item, const Inputs& in) {
-  const MultimodalBatch batch = batch_of(in);
+  const MultimodalBatch batch = multimodal_batch(in);
   Outputs out;
   if (item.call == "encode_image") {
     const auto pictures = model.picture_tokens(batch);

@@ -5,16 +5,14 @@
 #include "core/error.h"
 
 namespace tessera {
-namespace {
-
-constexpr int64_t kLongest = 40;  // tokens of an answer
-
-}  // namespace
-
 TalkerFormat format_of(const Talker& talker, const Tokenizer& tokenizer) {
   const SpecialIds& special = tokenizer.special_ids();
   if (!special.bos || !special.eos)
     throw Error("has no tokens for the begin and the end of a text", "tokenizer", "a talker needs both");
+  if (*special.bos != talker.begin_id())
+    throw Error("begins a text with token " + std::to_string(*special.bos) + ", the model an answer with " +
+                    std::to_string(talker.begin_id()),
+                "tokenizer", "take the tokenizer of the model's folder");
   return {talker.options().placeholder_id, talker.picture_length(), *special.bos, *special.eos};
 }
 
@@ -29,10 +27,10 @@ TextBatch Answerer::batch(const std::vector<std::string>& questions) const {
     rows.push_back(format_.prompt(tokenizer_.encode(question, false).ids, true));
     longest = std::max(longest, rows.back().size());
   }
-  if (static_cast<int64_t>(longest) + 1 > talker_.context())
-    throw Error("takes " + std::to_string(longest) + " tokens with its picture, and the model reads " +
-                    std::to_string(talker_.context()),
-                "question", "ask a shorter one");
+  if (const int64_t room = talker_.context() - longest_answer(); static_cast<int64_t>(longest) > room)
+    throw Error(
+        "takes " + std::to_string(longest) + " tokens with its picture, and the model reads " + std::to_string(room),
+        "question", "ask a shorter one");
   const auto count = static_cast<int64_t>(rows.size()), length = static_cast<int64_t>(longest);
   TextBatch text;
   text.ids = torch::full({count, length}, format_.end, torch::kInt64);
@@ -52,9 +50,8 @@ std::vector<Answer> Answerer::answer(const Tensor& pixels, const std::vector<std
   asked.pictures.pixel_values = pixels;
   asked.text = batch(questions);
   MultimodalPrompt prompt = talker_.begin(asked);
-  const int64_t room = talker_.context() - asked.text.ids.size(1);
   const GenerateOptions options{
-      .max_new_tokens = std::min(kLongest, room), .end_ids = {format_.end}, .log_probabilities = true};
+      .max_new_tokens = longest_answer(), .end_ids = {format_.end}, .log_probabilities = true};
   std::vector<Answer> answers;
   for (const Generated& made : decode(talker_, prompt, prompt.state, options)) {
     const auto end = std::find(made.ids.begin(), made.ids.end(), format_.end);

@@ -27,6 +27,8 @@ class Answerer {
 
  private:
   TextBatch batch(const std::vector<std::string>& questions) const;
+  /// Tokens; half of the context, so that the other questions of a batch do not change it.
+  int64_t longest_answer() const { return talker_.context() / 2; }
 
   Talker& talker_;
   const Tokenizer& tokenizer_;

@@ -93,6 +93,12 @@ std::string shortened(const std::string& text) { return text.size() <= 60 ? text
 
 }  // namespace
 
+const Tokenizer& tokenizer_of(const Model& model) {
+  if (!model.tokenizer)
+    throw Error("ships no tokenizer", model.folder.string(), "put its tokenizer.json into the folder");
+  return *model.tokenizer;
+}
+
 const ImageProcessor& processor_of(const Model& model) {
   if (!model.processor)
     throw Error("holds no image processor", model.folder.string(), "add its preprocessor_config.json");
@@ -139,7 +145,7 @@ Tensor ImageEmbedder::embed(const Tensor& pixels) const {
 
 TextEmbedder::TextEmbedder(const Model& model)
     : model_(model), encoder_(model_.as<DualEncoder>("turn texts into vectors")) {
-  if (!model_.tokenizer) throw Error("holds no tokenizer", model_.folder.string(), "add its tokenizer.json");
+  tokenizer_of(model_);
 }
 
 TextBatch TextEmbedder::tokenize(std::span<const std::string> texts, bool truncate) const {

@@ -34,6 +34,9 @@ void feed_pictures(const ImageProcessor& processor, std::span<const PictureInput
 /// The processor of a model. @throws Error when its folder has none
 const ImageProcessor& processor_of(const Model& model);
 
+/// The tokenizer of a model. @throws Error when its folder has none
+const Tokenizer& tokenizer_of(const Model& model);
+
 /// Pictures to vectors, by a dual encoder (the shared space), an image classifier (its pooled features) or a bare
 /// encoder (the class token, else the mean of all).
 class ImageEmbedder {

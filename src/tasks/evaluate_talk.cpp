@@ -200,9 +200,8 @@ TalkTest::Method answer_by_talking(Answerer& answerer) {
 
 std::vector<TalkRow> evaluate_talk(const Model& model, const TalkEvaluationOptions& options) {
   auto& talker = model.as<Talker>("answer questions");
-  if (!model.tokenizer) throw Error("has no tokenizer", model.folder.string());
-  Answerer answerer(talker, *model.tokenizer);
-  auto languages = options.languages.empty() ? trained_languages(model) : options.languages;
+  Answerer answerer(talker, tokenizer_of(model));
+  const auto languages = options.languages.empty() ? trained_languages(model) : options.languages;
   const TalkTest test({(options.data / (options.style + "-*.tar")).string()}, (options.data / "names.jsonl").string(),
                       languages, options.limit, processor_of(model));
   std::vector<TalkRow> rows = test.majority();

@@ -2,12 +2,12 @@
 
 #include <algorithm>
 
-#include "core/files.h"
 #include "core/random.h"
 #include "decode/json_schema.h"
 #include "decode/regular_expression.h"
 #include "decode/text_stream.h"
 #include "language/encoder_decoder.h"
+#include "tasks/embed.h"
 
 namespace tessera {
 namespace {
@@ -39,7 +39,7 @@ std::string text_of(const Generated& made, TextStream stream, const std::vector<
 GenerateOptions default_decoding(const Model& model) {
   GenerateOptions options;
   const auto file = model.folder / "generation_config.json";
-  if (std::filesystem::is_regular_file(file)) options = read_generation_config(read_json(file), file.string());
+  if (!model.generation.is_null()) options = read_generation_config(model.generation, file.string());
   if (options.end_ids.empty()) {
     options.end_ids = end_ids_of(model);
     if (!options.end_ids.empty()) options.padding_id = options.end_ids.front();
@@ -49,8 +49,7 @@ GenerateOptions default_decoding(const Model& model) {
 
 TextGenerator::TextGenerator(const Model& model, std::optional<Model> draft)
     : model_(model), draft_(std::move(draft)), language_(model_.as<LanguageModel>("generate text")) {
-  if (!model_.tokenizer)
-    throw Error("ships no tokenizer", model_.folder.string(), "put its tokenizer.json into the folder");
+  tokenizer_of(model_);
   if (draft_) draft_->as<LanguageModel>("be a draft");
 }
 

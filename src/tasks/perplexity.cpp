@@ -4,8 +4,8 @@
 #include <cmath>
 
 #include "core/progress.h"
-#include "language/language_model.h"
-#include "language/t5.h"
+#include "language/encoder_decoder.h"
+#include "tasks/embed.h"
 
 namespace tessera {
 namespace {
@@ -29,10 +29,8 @@ double nll_of_last(LanguageModel& model, const Tensor& ids, int64_t count) {
 Perplexity perplexity(const Model& model, const std::string& text, const PerplexityOptions& options) {
   const torch::NoGradGuard no_gradient;
   auto& language = model.as<LanguageModel>("predict text");
-  if (dynamic_cast<T5*>(&language))
+  if (dynamic_cast<EncoderDecoder*>(&language))
     throw Error("a model that reads a source first has no perplexity of a text alone", model.folder.string());
-  if (!model.tokenizer)
-    throw Error("ships no tokenizer", model.folder.string(), "put its tokenizer.json into the folder");
   const int64_t context = language.context() > 0 ? language.context() : kLongestWindow;
   const int64_t window = options.window > 0 ? options.window : std::min(context, kLongestWindow);
   if (language.context() > 0 && window > language.context())
@@ -41,7 +39,7 @@ Perplexity perplexity(const Model& model, const std::string& text, const Perplex
   const int64_t stride = options.stride > 0 ? options.stride : std::max<int64_t>(1, window / 2);
   if (window < 2) throw Error("holds no token and the one before it", "window", "give at least 2");
   if (stride >= window) throw Error("has to be below the window of " + std::to_string(window), "stride");
-  const std::vector<int64_t> encoded = model.tokenizer->encode(text).ids;
+  const std::vector<int64_t> encoded = tokenizer_of(model).encode(text).ids;
   const auto length = static_cast<int64_t>(encoded.size());
   if (length < 2) throw Error("has less than two tokens", "text", "give a longer text");
   const Tensor ids = torch::tensor(encoded, torch::kInt64);

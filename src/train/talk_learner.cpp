@@ -3,9 +3,11 @@
 #include <torch/csrc/autograd/autograd.h>
 
 #include <algorithm>
+#include <set>
 
 #include "core/compat.h"
 #include "core/error.h"
+#include "tasks/embed.h"
 #include "train/ema.h"
 #include "train/run_files.h"
 
@@ -31,6 +33,15 @@ Json dual_options(const Model& base) {
   if (base.config.contains("talker")) return base.config.at("talker").at("dual_encoder");
   if (base.config.contains("dual_encoder")) return base.config.at("dual_encoder");
   throw Error("is no dual encoder of Tessera's own", base.folder.string(), "train one first, without base");
+}
+
+/// The tokens of questions that name nothing.
+std::set<int64_t> asking_ids(const Tokenizer& tokenizer) {
+  std::set<int64_t> asking;
+  for (const auto& question : Questions::without_names())
+    for (const int64_t id : tokenizer.encode(question, false).ids) asking.insert(id);
+  for (const int64_t id : tokenizer.encode("of", false).ids) asking.erase(id);  // it joins the words of names
+  return asking;
 }
 
 }  // namespace
@@ -121,11 +132,13 @@ TalkBatch TalkBatchMaker::make(int64_t number) const {
 TalkLearner::TalkLearner(Recipe& recipe)
     : recipe_(recipe), base_(load_model(recipe.base)), data_(read_training_pictures(recipe)) {
   auto& dual = base_.as<DualEncoder>("learn to talk");
-  if (!base_.tokenizer) throw Error("has no tokenizer", base_.folder.string());
   options_ = recipe.model;
   options_["dual_encoder"] = dual_options(base_);
   Json& language = options_["language"];
-  if (language.is_object() && !language.contains("vocabulary")) language["vocabulary"] = base_.tokenizer->vocab_size();
+  if (language.is_object() && !language.contains("vocabulary"))
+    language["vocabulary"] = tokenizer_of(base_).vocab_size();
+  if (const auto begin = base_.tokenizer->special_ids().bos) options_["begin_id"] = *begin;
+  if (!options_.contains("asking")) options_["asking"] = asking_ids(*base_.tokenizer);
   seed_torch(recipe_, Draw::kWeights);
   model_ = make();
   averaged_ = make();

@@ -2,10 +2,8 @@
 // publishes them.
 #include "bridges/q_former.h"
 #include "encoders/vit.h"
-#include "io/published_config.h"
 #include "language/encoder_decoder.h"
-#include "layers/family.h"
-#include "vlm/vision_language.h"
+#include "vlm/published.h"
 
 namespace tessera {
 namespace {
@@ -93,11 +91,8 @@ Assembly assemble_blip2(const Json& json, const std::string& where) {
   QFormerBridgeOptions bridge;
   bridge.former = read_former(config.nested("qformer_config"), instruct);
   check(vit, bridge.former, where);
-  Json text = config.nested("text_config").json();
-  if (!text.contains("model_type")) text["model_type"] = "opt";
-  const Assembly language = assemble(text, where + ": text_config");
+  const Assembly language = read_language_model(config.nested("text_config"), "opt");
   const auto model = std::dynamic_pointer_cast<LanguageModel>(language.module);
-  if (!model) throw Error("describes no language model", where + ": text_config");
   bridge.queries = config.get<int64_t>("num_query_tokens", 32);
   bridge.width = model->width();
   // Files from before the placeholders have the picture stand before the text.

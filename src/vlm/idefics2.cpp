@@ -68,6 +68,7 @@ PerceiverBridgeOptions read_perceiver(PublishedConfig config, PublishedConfig te
   o.kv_heads = config.get<int64_t>("num_key_value_heads", o.kv_heads);
   o.activation = config.get<std::string>("hidden_act", o.activation);
   o.eps = config.get<double>("rms_norm_eps", o.eps);
+  // Files that say nothing of it mean the text's; 4096 is the config class's own default, which some carry unread.
   if (const int64_t said = config.get<int64_t>("hidden_size", width); said != width && said != 4096)
     throw Error("the resampler's width " + std::to_string(said) + " is not the text's " + std::to_string(width),
                 config.where() + ": hidden_size");

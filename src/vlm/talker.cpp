@@ -6,6 +6,8 @@
 namespace tessera {
 namespace {
 
+constexpr double kLikeness = 4;  // brings cosines, which are small, to the size of other inputs
+
 VisionLanguageParts parts_of(const TalkerOptions& options, const std::shared_ptr<DualEncoder>& dual) {
   return {std::make_shared<DualEncoderTower>(dual, options.cells, options.patch),
           bridges().make(options.bridge, "bridge"), language_models().make(options.language, "language")};
@@ -29,6 +31,77 @@ Tensor thumbnails(const Tensor& pixels, const Grid& grid, int64_t patch) {
   return torch::pixel_unshuffle(small, patch).flatten(2).transpose(1, 2);
 }
 
+/// How much of a picture has which colour, roots of the shares: N x 3 x H x W in [-1, 1] -> N x shades^3. A pixel
+/// between two shades is shared among them.
+Tensor colour_histogram(const Tensor& pixels, int64_t shades) {
+  const Tensor shade = ((pixels.flatten(2) + 1) * (0.5 * static_cast<double>(shades - 1))).clamp(0, shades - 1);
+  const Tensor near = (1 - (shade.unsqueeze(3) - torch::arange(shades, shade.options())).abs()).clamp_min(0);
+  const auto channels = near.unbind(1);  // N x pixels x shades each
+  const Tensor pairs = torch::einsum("npi,npj->nijp", {channels[0], channels[1]}).flatten(1, 2);
+  return (pairs.matmul(channels[2]).flatten(1) / static_cast<double>(near.size(2))).sqrt();
+}
+
+/// The names in the questions of a batch.
+struct Names {
+  std::vector<std::vector<int64_t>> ids;  ///< of each name
+  std::vector<int64_t> rows;              ///< of the batch, in which the names stand
+  std::vector<int64_t> token_rows, token_columns,
+      token_names;  ///< where each of their tokens stands, and of which name it is
+};
+
+Names names_in(const TextBatch& text, int64_t placeholder, int64_t begin, const std::set<int64_t>& asking) {
+  Names names;
+  const Tensor ids = text.ids.cpu().contiguous();
+  const Tensor mask = text.mask.defined() ? text.mask.cpu() : torch::ones_like(ids, torch::kBool);
+  const auto id_at = ids.accessor<int64_t, 2>();
+  const auto real = mask.accessor<bool, 2>();
+  for (int64_t row = 0; row < ids.size(0); ++row) {
+    bool within = false;
+    for (int64_t column = 0; column < ids.size(1) && id_at[row][column] != begin; ++column) {
+      const int64_t id = id_at[row][column];
+      if (!real[row][column] || id == placeholder || asking.contains(id)) {
+        within = false;
+        continue;
+      }
+      if (!within) names.ids.emplace_back(), names.rows.push_back(row);
+      within = true;
+      names.ids.back().push_back(id);
+      names.token_rows.push_back(row);
+      names.token_columns.push_back(column);
+      names.token_names.push_back(static_cast<int64_t>(names.ids.size()) - 1);
+    }
+  }
+  return names;
+}
+
+/// A batch of names for the text tower, which reads `context` tokens of each.
+TextBatch alone(const Names& names, int64_t context) {
+  size_t longest = 0;
+  for (const auto& name : names.ids) longest = std::max(longest, name.size());
+  if (context > 0) longest = std::min(longest, static_cast<size_t>(context));
+  const auto count = static_cast<int64_t>(names.ids.size());
+  TextBatch text;
+  text.ids = torch::zeros({count, static_cast<int64_t>(longest)}, torch::kInt64);
+  text.mask = torch::zeros({count, static_cast<int64_t>(longest)}, torch::kBool);
+  for (int64_t i = 0; i < count; ++i) {
+    const auto& name = names.ids[static_cast<size_t>(i)];
+    const auto length = static_cast<int64_t>(std::min(name.size(), longest));
+    text.ids[i].narrow(0, 0, length).copy_(torch::tensor(name, torch::kInt64).narrow(0, 0, length));
+    text.mask[i].narrow(0, 0, length).fill_(true);
+  }
+  return text;
+}
+
+/// The greatest cosine of each name with the pictures of its row; 0 where there is none.
+/// @param counts  pictures of each row
+Tensor likeness(const Tensor& names, const Tensor& rows, const std::vector<Tensor>& pictures, const Tensor& counts) {
+  if (pictures.empty()) return torch::zeros({names.size(0)}, names.options());
+  const Tensor row_of = torch::repeat_interleave(counts);
+  const Tensor together = rows.unsqueeze(1).eq(row_of.unsqueeze(0));  // names x pictures
+  const Tensor cosine = names.matmul(unit(torch::stack(pictures).to(torch::kFloat32)).t());
+  return cosine.masked_fill(~together, -1).amax(1) * together.any(1);
+}
+
 }  // namespace
 
 DualEncoderTower::DualEncoderTower(std::shared_ptr<DualEncoder> dual, Grid cells, int64_t patch)
@@ -48,8 +121,16 @@ Tokens DualEncoderTower::cells(const Tokens& seen, const Tensor& pixels) const {
 }
 
 Talker::Talker(const TalkerOptions& options, const std::shared_ptr<DualEncoder>& dual)
-    : VisionLanguage(parts_of(options, dual), joining(options)), length_(1 + options.cells[0] * options.cells[1]) {
+    : VisionLanguage(parts_of(options, dual), joining(options)),
+      length_(2 + options.cells[0] * options.cells[1]),
+      begin_id_(options.begin_id),
+      shades_(options.shades),
+      asking_(options.asking.begin(), options.asking.end()) {
+  if (shades_ < 2) throw Error("must be at least 2", "shades");
+  if (dual->options().dim > width()) throw Error("is narrower than the dual encoder's space", "language.dim");
   naming_ = register_module("naming", std::make_shared<Linear>(dual->options().dim, width()));
+  likeness_ = register_module("likeness", std::make_shared<Linear>(1, width(), false));
+  colours_ = register_module("colours", std::make_shared<Mlp>(shades_ * shades_ * shades_, width(), "gelu", width()));
 }
 
 std::vector<int64_t> Talker::picture_lengths(const ImageBatch& pictures) const {
@@ -58,9 +139,31 @@ std::vector<int64_t> Talker::picture_lengths(const ImageBatch& pictures) const {
 
 Tensor Talker::picture_tokens(const Tensor& pixels) {
   const Tokens seen = dual().image().forward(pixels);
-  const Tensor shown = naming_->forward(unit(dual().encode_image(seen).to(torch::kFloat32))).unsqueeze(1);
   const Tensor bridged = bridge().forward(tower().cells(seen, pixels)).x;
-  return torch::cat({shown.to(bridged.scalar_type()), bridged}, 1);
+  const Tensor vector = unit(dual().encode_image(seen).to(torch::kFloat32));
+  const Tensor colours = colours_->forward(colour_histogram(pixels, shades_));
+  const Tensor whole = torch::stack({naming_->forward(vector), colours}, 1).to(bridged.scalar_type());
+  const Tensor filled = torch::constant_pad_nd(vector, {0, width() - vector.size(1)}).unsqueeze(1);
+  return torch::cat({whole, bridged, filled.to(bridged.scalar_type())}, 1);
+}
+
+Tokens Talker::join(const std::vector<Tensor>& pictures, const TextBatch& text) {
+  std::vector<Tensor> tokens, vectors;
+  for (const Tensor& picture : pictures) {
+    tokens.push_back(picture.narrow(0, 0, length_));
+    vectors.push_back(picture[length_].narrow(0, 0, dual().options().dim));
+  }
+  Tokens joined = VisionLanguage::join(tokens, text);
+  const Names names = names_in(text, options().placeholder_id, begin_id_, asking_);
+  if (names.ids.empty()) return joined;
+  const auto index = [](const std::vector<int64_t>& values) { return torch::tensor(values, torch::kInt64); };
+  const Tensor counts = text.ids.eq(options().placeholder_id).sum(1).div(length_, "floor");
+  const Tensor named = unit(dual().encode_text(alone(names, dual().text().context())).to(torch::kFloat32));
+  const Tensor near = likeness(named, index(names.rows), vectors, counts).unsqueeze(1);
+  const Tensor read = naming_->forward(named) + likeness_->forward(near * kLikeness);
+  joined.x = joined.x.index_put({index(names.token_rows), index(names.token_columns)},
+                                read.index_select(0, index(names.token_names)).to(joined.x.scalar_type()), true);
+  return joined;
 }
 
 std::vector<Tensor> Talker::picture_tokens(const MultimodalBatch& batch) {

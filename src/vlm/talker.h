@@ -1,5 +1,8 @@
 #pragma once
+#include <set>
+
 #include "fusion/dual_encoder.h"
+#include "layers/feed_forward.h"
 #include "vlm/vision_language.h"
 
 namespace tessera {
@@ -11,8 +14,11 @@ struct TalkerOptions {
   Json language;      ///< {"kind": "decoder", ...}
   std::vector<int64_t> cells = {2, 2};  ///< rows and columns in which the decoder reads a picture
   int64_t patch = 8;                    ///< pixels on a side of the thumbnail of each cell
+  int64_t shades = 8;                   ///< of red, green and blue each, in the histogram of a picture's colours
+  int64_t begin_id = 2;                 ///< of the token between question and answer
+  std::vector<int64_t> asking;          ///< tokens that make a question of names: "is", "this", "a", "?"
 };
-TESSERA_OPTIONS(TalkerOptions, dual_encoder, bridge, language, cells, patch)
+TESSERA_OPTIONS(TalkerOptions, dual_encoder, bridge, language, cells, patch, shades, begin_id, asking)
 
 /// The picture tower of a dual encoder as the encoder of a vision-language model: a coarse grid of its features,
 /// averaged, each cell with a thumbnail of its pixels.
@@ -33,9 +39,14 @@ class DualEncoderTower : public Encoder {
   int64_t patch_;
 };
 
-/// A picture becomes one token for what it shows, made of its vector in the shared space of pictures and names, and
-/// one for each cell of a coarse grid, made by the bridge of the tower's features there, averaged, and of a thumbnail
-/// of its pixels: a tower that learned names has learned to overlook colour.
+/// A picture becomes one token for what it shows, made of its vector in the shared space of pictures and names; one for
+/// its colours, made of their histogram (Swain and Ballard, 1991), since a tower that learned names has learned to
+/// overlook them; and one for each cell of a coarse grid, made by the bridge of the tower's features there, averaged,
+/// and of a thumbnail of its pixels.
+///
+/// What a question names, which is what stands between the words that ask, is also read by the text tower: its vector
+/// in the shared space, and how near that lies to the picture's, are added to the tokens of the name. So "is it a
+/// lemon?" is a comparison, and nothing to be learned for every name.
 ///
 /// It answers single questions: pictures, question, begin-of-text; then answer, end-of-text. In the ids a picture is
 /// picture_length() times the placeholder, which lies beyond the vocabulary.
@@ -43,12 +54,17 @@ class Talker : public VisionLanguage {
  public:
   Talker(const TalkerOptions& options, const std::shared_ptr<DualEncoder>& dual);
 
+  /// The tokens of each picture, and after them its vector in the shared space, filled up with zeros, for join() to
+  /// read: 1 + picture_length() x width.
   std::vector<Tensor> picture_tokens(const MultimodalBatch& batch) override;
-  /// The same for a batch of pixels, N x 3 x H x W -> N x picture_length() x width.
+  /// The same for a batch of pixels, N x 3 x H x W.
   Tensor picture_tokens(const Tensor& pixels);
   /// Tokens of a picture.
   int64_t picture_length() const { return length_; }
   std::vector<int64_t> picture_lengths(const ImageBatch& pictures) const override;
+  Tokens join(const std::vector<Tensor>& pictures, const TextBatch& text) override;
+  /// The token between question and answer.
+  int64_t begin_id() const { return begin_id_; }
 
   DualEncoderTower& tower() const { return static_cast<DualEncoderTower&>(encoder()); }
   DualEncoder& dual() const { return tower().dual(); }
@@ -57,9 +73,11 @@ class Talker : public VisionLanguage {
   void train(bool on = true) override;
 
  private:
-  int64_t length_;
+  int64_t length_, begin_id_, shades_;
+  std::set<int64_t> asking_;
   bool frozen_ = false;
-  std::shared_ptr<Linear> naming_;
+  std::shared_ptr<Linear> naming_, likeness_;
+  std::shared_ptr<Mlp> colours_;
 };
 
 /// Reads the options of a Talker from a recipe or from the config.json that save_model() wrote.

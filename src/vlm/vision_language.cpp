@@ -91,27 +91,15 @@ Tokens VisionLanguage::join(const std::vector<Tensor>& pictures, const TextBatch
   return tokens;
 }
 
-namespace {
-
-/// The real ids of each text that are no places of pictures.
-std::vector<std::vector<int64_t>> words_of(const TextBatch& text, int64_t placeholder) {
-  std::vector<std::vector<int64_t>> rows(static_cast<size_t>(text.ids.size(0)));
-  for (int64_t row = 0; row < text.ids.size(0); ++row)
-    for (int64_t at = 0; at < text.ids.size(1); ++at) {
-      const bool real = !text.mask.defined() || text.mask[row][at].item<bool>();
-      const auto id = text.ids[row][at].item<int64_t>();
-      if (real && id != placeholder) rows[static_cast<size_t>(row)].push_back(id);
-    }
-  return rows;
-}
-
-}  // namespace
-
-MultimodalPrompt VisionLanguage::begin(const MultimodalBatch& batch) {
-  const Tokens joined = join(picture_tokens(batch), batch.text);
+MultimodalPrompt VisionLanguage::begin(const std::vector<Tensor>& pictures, const TextBatch& text) {
+  const Tokens joined = join(pictures, text);
   auto* reader = dynamic_cast<EncoderDecoder*>(language_.get());
-  if (!reader) return {{joined, words_of(batch.text, options_.placeholder_id)}, language_->start()};
-  const Tensor first = torch::full({joined.x.size(0), 1}, reader->start_id(), batch.text.ids.options());
+  if (!reader) {
+    auto words = real_ids(text);
+    for (auto& row : words) std::erase(row, options_.placeholder_id);
+    return {{joined, std::move(words)}, language_->start()};
+  }
+  const Tensor first = torch::full({joined.x.size(0), 1}, reader->start_id(), text.ids.options());
   return {text_prompt(*reader, {first, {}, {}}), reader->start(reader->encode_embedded(joined))};
 }
 

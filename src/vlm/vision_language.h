@@ -59,9 +59,11 @@ class VisionLanguage : public LanguageModel {
   virtual std::string expand_placeholders(const std::string& text, const ImageBatch& pictures) const;
   /// The token vectors of the texts with their pictures. @throws Error where places and pictures do not match
   virtual Tokens join(const std::vector<Tensor>& pictures, const TextBatch& text);
-  /// Encodes and joins. Where the language model reads a source first (T5, BART), what was joined is the source and
+  /// Joins pictures that are encoded already with the texts. Where the language model reads a source first (T5, BART), what was joined is the source and
   /// becomes part of the state, and the tokens are the one that its decoder begins with.
-  virtual MultimodalPrompt begin(const MultimodalBatch& batch);
+  virtual MultimodalPrompt begin(const std::vector<Tensor>& pictures, const TextBatch& text);
+  /// Encodes and joins.
+  MultimodalPrompt begin(const MultimodalBatch& batch) { return begin(picture_tokens(batch), batch.text); }
 
   /// The logits of all positions of the joined sequences, B x L x vocabulary.
   Tensor forward(const MultimodalBatch& batch);

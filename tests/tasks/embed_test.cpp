@@ -201,7 +201,7 @@ TEST_F(Embed, WhatAModelLacksIsSaid) {
   model.processor = nullptr;
   EXPECT_THAT(error_of([&] { ImageEmbedder{model}; }), HasSubstr("holds no image processor"));
   model.tokenizer = nullptr;
-  EXPECT_THAT(error_of([&] { TextEmbedder{model}; }), HasSubstr("holds no tokenizer"));
+  EXPECT_THAT(error_of([&] { TextEmbedder{model}; }), HasSubstr("ships no tokenizer"));
   const Model classifier = testing::classifier_model(scratch_ / "classifier", {"cat"});
   EXPECT_THAT(error_of([&] { TextEmbedder{classifier}; }), HasSubstr("'vit' cannot turn texts into vectors"));
   Model blind;

@@ -173,6 +173,70 @@ TEST_F(TalkLearnerTest, AnAnswerOfABatchIsTheOneAlone) {
   }
 }
 
+TEST_F(TalkLearnerTest, EvaluationSetsTheModelBesideTheCommonestAnswerAndRetrieval) {
+  run(recipe_json(), "run");
+  fs::copy_file(folder_ / "train.tar", folder_ / "other-00000.tar");
+  write_file(folder_ / "names.jsonl", R"({"id": "red", "names": {"en": "red disc"}}
+{"id": "blue", "names": {"en": "blue disc"}}
+)");
+  const auto rows =
+      evaluate_talk(load_model(folder_ / "run" / "model"), {.data = folder_, .style = "other", .languages = {"en"}});
+  std::map<std::string, std::map<std::string, double>> exact;  // method -> kind -> share
+  for (const auto& row : rows) {
+    // Without groups there is no other symbol to ask about, and "is it" is only asked where the answer is yes.
+    EXPECT_EQ(row.questions, row.kind == "is-it" ? 4 : 8) << row.kind;
+    EXPECT_GE(row.accepted, row.exact);
+    exact[row.method][row.kind] = row.exact;
+  }
+  for (const char* method : {"majority", "retrieval", "model"})
+    EXPECT_THAT(exact[method], ::testing::UnorderedElementsAre(::testing::Key("name"), ::testing::Key("colour"),
+                                                               ::testing::Key("how-many"), ::testing::Key("is-it")))
+        << method;
+  EXPECT_EQ(exact["majority"]["name"], 0.5);  // half of the discs are red
+  EXPECT_EQ(exact["majority"]["colour"], 0.5);
+  EXPECT_EQ(exact["majority"]["is-it"], 1);
+  EXPECT_GE(exact["majority"]["how-many"], exact["retrieval"]["how-many"]);  // which always says "one"
+}
+
+TEST_F(TalkLearnerTest, WhatAQuestionNamesIsComparedWithThePicture) {
+  run(recipe_json(), "run");
+  const torch::NoGradGuard no_gradient;
+  const Model model = load_model(folder_ / "run" / "model");
+  auto& talker = model.as<Talker>("talk");
+  const TalkerFormat format = format_of(talker, *model.tokenizer);
+  const auto pictures = talker.picture_tokens(torch::rand({2, 3, 16, 16}));
+  const int64_t padding = 3, places = talker.picture_length();
+  // What join() adds to the tokens of "is it red ?" and to the one that begins the answer.
+  const auto added = [&](int64_t picture, bool padded_left) {
+    auto ids = format.prompt(model.tokenizer->encode("is it red ?", false).ids, true);
+    const auto size = static_cast<int64_t>(ids.size()), before = padded_left ? padding : 0;
+    ids.insert(padded_left ? ids.begin() : ids.end(), padding, format.end);
+    TextBatch text{torch::tensor(ids).unsqueeze(0), torch::zeros({1, size + padding}, torch::kBool), {}};
+    text.mask.narrow(1, before, size).fill_(true);
+    const Tensor plain = talker.embed(text.ids.masked_fill(text.ids.eq(format.placeholder), 0));
+    const Tensor change = talker.join({pictures[picture]}, text).x - plain;
+    return change[0].narrow(0, before + places, size - places).abs().amax(1);
+  };
+  const Tensor first = added(0, false), second = added(1, false);
+  ASSERT_EQ(first.size(0), 5);
+  EXPECT_GT(first[2].item<float>(), 0);                        // "red"
+  EXPECT_NE(first[2].item<float>(), second[2].item<float>());  // nearer to one of the pictures
+  for (const int64_t asking : {0, 1, 3, 4}) EXPECT_EQ(first[asking].item<float>(), 0) << asking;
+  EXPECT_TRUE(first.allclose(added(0, true), 1e-5, 1e-6));
+}
+
+TEST_F(TalkLearnerTest, TheColoursOfAPictureAreWhereverTheyAre) {
+  run(recipe_json(), "run");
+  const torch::NoGradGuard no_gradient;
+  const Model model = load_model(folder_ / "run" / "model");
+  auto& talker = model.as<Talker>("talk");
+  const Tensor pixels = torch::rand({1, 3, 16, 16}) * 2 - 1;
+  const Tensor turned = pixels.rot90(1, {2, 3}), darker = pixels * 0.5 - 0.5;
+  const auto colours = [&](const Tensor& of) { return talker.picture_tokens(of)[0][1]; };
+  EXPECT_TRUE(colours(pixels).allclose(colours(turned), 1e-4, 1e-5));
+  EXPECT_FALSE(colours(pixels).allclose(colours(darker), 1e-4, 1e-5));
+}
+
 TEST_F(TalkLearnerTest, QuestionsBeyondTheContextAndUnknownKindsAreRefused) {
   run(recipe_json(), "run");
   const Model model = load_model(folder_ / "run" / "model");
