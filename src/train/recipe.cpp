@@ -25,6 +25,8 @@ void check_data(const DataOptions& data, const std::string& where) {
 void check_questions(const QuestionOptions& questions, const std::string& where) {
   check_positive(questions.per_picture, where + ".per_picture");
   if (questions.several < 0 || questions.several > 1) throw Error("must lie in [0, 1]", where + ".several");
+  if (questions.detail_dropout < 0 || questions.detail_dropout > 1)
+    throw Error("must lie in [0, 1]", where + ".detail_dropout");
   double sum = 0;
   for (const auto& [kind, weight] : questions.kinds) {
     check_choice(kind, {"name", "group", "colour", "is-it", "which"}, where + ".kinds");

@@ -61,12 +61,14 @@ TESSERA_OPTIONS(NameOptions, steps, candidates, languages_per_step, learning_rat
 
 /// What a talker is asked while it is trained.
 struct QuestionOptions {
-  int64_t per_picture = 3;  ///< questions about each picture of a batch
-  double several = 0.1;     ///< part of the pictures that show one to four copies and are asked how many
+  int64_t per_picture = 3;    ///< questions about each picture of a batch
+  double several = 0.1;       ///< part of the pictures that show one to four copies and are asked how many
+  double detail_dropout = 0;  ///< part of the questions about names and groups that are answered from the picture's
+                              ///< vector alone, without its colours and cells
   std::map<std::string, double> kinds = {
       {"name", 5}, {"group", 1}, {"colour", 1}, {"is-it", 2}, {"which", 1}};  ///< how often each is drawn
 };
-TESSERA_OPTIONS(QuestionOptions, per_picture, several, kinds)
+TESSERA_OPTIONS(QuestionOptions, per_picture, several, detail_dropout, kinds)
 
 /// All that decides a run. The same recipe, data and number of threads give the same weights.
 struct Recipe {

@@ -73,8 +73,8 @@ std::optional<Question> TalkBatchMaker::draw(const Picture& picture, Random& ran
   return {};
 }
 
-TalkBatchMaker::Row TalkBatchMaker::row(size_t picture, const Question& question) const {
-  Row row{static_cast<int64_t>(picture), format_.prompt(tokenizer_.encode(question.text, false).ids, true), 0};
+TalkBatchMaker::Row TalkBatchMaker::row(size_t picture, const Question& question, bool details) const {
+  Row row{static_cast<int64_t>(picture), format_.prompt(tokenizer_.encode(question.text, false).ids, true), 0, details};
   row.answer = row.ids.size();
   const auto answer = tokenizer_.encode(question.answer, false).ids;
   row.ids.insert(row.ids.end(), answer.begin(), answer.end());
@@ -90,11 +90,13 @@ TalkRows TalkBatchMaker::together(std::span<const Row> rows) const {
   batch.pictures = torch::empty({count}, torch::kInt64);
   batch.text.ids = torch::full({count, length}, format_.end, torch::kInt64);
   batch.text.mask = torch::zeros({count, length}, torch::kBool);
+  batch.details = torch::empty({count}, torch::kBool);
   batch.labels = torch::full({count, length}, kIgnored, torch::kInt64);
   for (size_t i = 0; i < rows.size(); ++i) {
     const auto at = static_cast<int64_t>(i) * length;
     const auto& row = rows[i];
     batch.pictures.data_ptr<int64_t>()[i] = row.picture;
+    batch.details.data_ptr<bool>()[i] = row.details;
     std::copy(row.ids.begin(), row.ids.end(), batch.text.ids.data_ptr<int64_t>() + at);
     std::fill_n(batch.text.mask.data_ptr<bool>() + at, row.ids.size(), true);
     std::copy(row.ids.begin() + static_cast<std::ptrdiff_t>(row.answer), row.ids.end(),
@@ -113,11 +115,13 @@ TalkBatch TalkBatchMaker::make(int64_t number) const {
     if (random.chance(recipe_.questions.several)) {
       const auto count = static_cast<int64_t>(1 + random.below(kMostOfSeveral));
       copies[i] = several(picture.pixels, count, random);
-      rows.push_back(row(i, questions_.how_many(count, random)));
+      rows.push_back(row(i, questions_.how_many(count, random), true));
       continue;
     }
     for (int64_t k = 0; k < recipe_.questions.per_picture; ++k)
-      if (const auto question = draw(picture, random)) rows.push_back(row(i, *question));
+      if (const auto question = draw(picture, random))
+        rows.push_back(
+            row(i, *question, question->kind == "colour" || !random.chance(recipe_.questions.detail_dropout)));
   }
   std::stable_sort(rows.begin(), rows.end(), [](const Row& a, const Row& b) { return a.ids.size() < b.ids.size(); });
   TalkBatch batch;
@@ -180,10 +184,18 @@ void TalkLearner::begin(int64_t step) {
                                               recipe_.steps * micro, recipe_.workers, 2 * recipe_.workers + 2);
 }
 
+/// What each row sees of its picture.
+std::vector<Tensor> TalkLearner::pictures_of(const TalkRows& rows, const Tensor& pictures) const {
+  const Tensor seen = pictures.index_select(0, rows.pictures);  // R x P x D: vector, details, and the vector itself
+  Tensor kept = torch::ones({seen.size(0), seen.size(1), 1}, seen.options());
+  kept.narrow(1, 1, model_->picture_length() - 1).mul_(rows.details.to(seen.scalar_type()).view({-1, 1, 1}));
+  return (seen * kept).unbind(0);
+}
+
 /// The sum over the rows of the mean loss of each answer's tokens, so that "yes" weighs as much as a long name.
 /// @param pictures  the tokens of each picture, B x P x D
 Tensor TalkLearner::loss_of(const TalkRows& rows, const Tensor& pictures) const {
-  const Tokens tokens = model_->join(pictures.index_select(0, rows.pictures).unbind(0), rows.text);
+  const Tokens tokens = model_->join(pictures_of(rows, pictures), rows.text);
   const Tensor hidden = model_->hidden(tokens, nullptr).x;  // R x L x D
   const Tensor labels = rows.labels.narrow(1, 1, hidden.size(1) - 1);
   const Tensor wanted = labels.ne(kIgnored);  // questions are not predicted

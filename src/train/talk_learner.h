@@ -14,6 +14,7 @@ namespace tessera {
 struct TalkRows {
   Tensor pictures;  ///< R, int64: the picture of each row
   TextBatch text;   ///< R x L: picture, question, answer
+  Tensor details;   ///< R, bool: whether the row sees the picture's colours and cells, beside its vector
   Tensor labels;    ///< R x L, int64: the answers and their ends; -100 elsewhere
 };
 
@@ -35,9 +36,10 @@ class TalkBatchMaker {
     int64_t picture;
     std::vector<int64_t> ids;
     size_t answer;  // where it begins
+    bool details;
   };
   std::optional<Question> draw(const Picture& picture, Random& random) const;
-  Row row(size_t picture, const Question& question) const;
+  Row row(size_t picture, const Question& question, bool details) const;
   TalkRows together(std::span<const Row> rows) const;
 
   const Recipe& recipe_;
@@ -71,6 +73,7 @@ class TalkLearner : public Learner {
 
  private:
   std::shared_ptr<Talker> make() const;
+  std::vector<Tensor> pictures_of(const TalkRows& rows, const Tensor& pictures) const;
   Tensor loss_of(const TalkRows& rows, const Tensor& pictures) const;
 
   const Recipe& recipe_;

@@ -18,13 +18,6 @@ VisionLanguageOptions joining(const TalkerOptions& options) {
   return {.join = "replace", .placeholder_id = vocabulary.get<int64_t>()};
 }
 
-/// The mean features of each cell of a coarser grid: N x L x D -> N x cells x D.
-Tensor averaged(const Tokens& tokens, const Grid& cells) {
-  const Tensor body = tokens.body();
-  const Tensor map = body.transpose(1, 2).reshape({body.size(0), body.size(2), tokens.grid[0], tokens.grid[1]});
-  return torch::adaptive_avg_pool2d(map, {cells[0], cells[1]}).flatten(2).transpose(1, 2);
-}
-
 /// Thumbnails of the cells of a grid: N x 3 x H x W -> N x cells x 3 patch^2.
 Tensor thumbnails(const Tensor& pixels, const Grid& grid, int64_t patch) {
   const Tensor small = torch::adaptive_avg_pool2d(pixels, {grid[0] * patch, grid[1] * patch});
@@ -92,6 +85,13 @@ TextBatch alone(const Names& names, int64_t context) {
   return text;
 }
 
+/// Unit vectors with random ones of random lengths added (Nukrai et al., 2022). A tower knows the pictures that it was
+/// trained with better than others, and what reads its vectors must not count on that.
+Tensor disturbed(const Tensor& vectors, double longest) {
+  const Tensor length = torch::rand({vectors.size(0), 1}, vectors.options()) * longest;
+  return unit(vectors + unit(torch::randn_like(vectors)) * length);
+}
+
 /// The greatest cosine of each name with the pictures of its row; 0 where there is none.
 /// @param counts  pictures of each row
 Tensor likeness(const Tensor& names, const Tensor& rows, const std::vector<Tensor>& pictures, const Tensor& counts) {
@@ -110,13 +110,10 @@ DualEncoderTower::DualEncoderTower(std::shared_ptr<DualEncoder> dual, Grid cells
   if (patch_ < 1) throw Error("must be positive", "patch");
 }
 
-Tokens DualEncoderTower::cells(const Tokens& seen, const Tensor& pixels) const {
-  if (seen.grid.size() != 2)
-    throw Error("makes no grid of tokens", "dual_encoder.image", "take an encoder that keeps the picture's plane");
-  const Tensor features = averaged(seen, cells_);
+Tokens DualEncoderTower::forward(const Tensor& pixels) {
   Tokens cells;
   cells.grid = cells_;
-  cells.x = torch::cat({features, thumbnails(pixels, cells_, patch_).to(features.scalar_type())}, 2);
+  cells.x = thumbnails(pixels, cells_, patch_);
   return cells;
 }
 
@@ -125,6 +122,7 @@ Talker::Talker(const TalkerOptions& options, const std::shared_ptr<DualEncoder>&
       length_(2 + options.cells[0] * options.cells[1]),
       begin_id_(options.begin_id),
       shades_(options.shades),
+      noise_(options.noise),
       asking_(options.asking.begin(), options.asking.end()) {
   if (shades_ < 2) throw Error("must be at least 2", "shades");
   if (dual->options().dim > width()) throw Error("is narrower than the dual encoder's space", "language.dim");
@@ -138,9 +136,9 @@ std::vector<int64_t> Talker::picture_lengths(const ImageBatch& pictures) const {
 }
 
 Tensor Talker::picture_tokens(const Tensor& pixels) {
-  const Tokens seen = dual().image().forward(pixels);
-  const Tensor bridged = bridge().forward(tower().cells(seen, pixels)).x;
-  const Tensor vector = unit(dual().encode_image(seen).to(torch::kFloat32));
+  const Tensor bridged = bridge().forward(tower().forward(pixels)).x;
+  Tensor vector = unit(dual().encode_image(pixels).to(torch::kFloat32));
+  if (is_training() && noise_ > 0) vector = disturbed(vector, noise_);
   const Tensor colours = colours_->forward(colour_histogram(pixels, shades_));
   const Tensor whole = torch::stack({naming_->forward(vector), colours}, 1).to(bridged.scalar_type());
   const Tensor filled = torch::constant_pad_nd(vector, {0, width() - vector.size(1)}).unsqueeze(1);

@@ -9,27 +9,27 @@ namespace tessera {
 
 /// A dual encoder that talks: what its picture tower sees becomes tokens of a small decoder.
 struct TalkerOptions {
-  Json dual_encoder;  ///< DualEncoderOptions
-  Json bridge;        ///< from cells of the picture: {"kind": "mlp", "dim": tower width + 3 patch^2, "width": ...}
-  Json language;      ///< {"kind": "decoder", ...}
+  Json dual_encoder;                    ///< DualEncoderOptions
+  Json bridge;                          ///< from cells of the picture: {"kind": "mlp", "dim": 3 patch^2, "width": ...}
+  Json language;                        ///< {"kind": "decoder", ...}
   std::vector<int64_t> cells = {2, 2};  ///< rows and columns in which the decoder reads a picture
   int64_t patch = 8;                    ///< pixels on a side of the thumbnail of each cell
   int64_t shades = 8;                   ///< of red, green and blue each, in the histogram of a picture's colours
   int64_t begin_id = 2;                 ///< of the token between question and answer
   std::vector<int64_t> asking;          ///< tokens that make a question of names: "is", "this", "a", "?"
+  double noise = 0;                     ///< longest random vector that is added to a picture's unit vector in training
 };
-TESSERA_OPTIONS(TalkerOptions, dual_encoder, bridge, language, cells, patch, shades, begin_id, asking)
+TESSERA_OPTIONS(TalkerOptions, dual_encoder, bridge, language, cells, patch, shades, begin_id, asking, noise)
 
-/// The picture tower of a dual encoder as the encoder of a vision-language model: a coarse grid of its features,
-/// averaged, each cell with a thumbnail of its pixels.
+/// A dual encoder as the encoder of a vision-language model. Its vector of a picture says what is shown; the tokens are
+/// thumbnails of the cells of a coarse grid, for what that vector has overlooked. The tower's features are no tokens: a
+/// decoder recognises single pictures of the training by them.
 class DualEncoderTower : public Encoder {
  public:
   DualEncoderTower(std::shared_ptr<DualEncoder> dual, Grid cells, int64_t patch);
   using Encoder::forward;
-  Tokens forward(const Tensor& pixels) override { return cells(dual_->image().forward(pixels), pixels); }
-  /// The same from what the tower made of the pixels. @throws Error where that is no plane
-  Tokens cells(const Tokens& seen, const Tensor& pixels) const;
-  int64_t width() const override { return dual_->image().width() + 3 * patch_ * patch_; }
+  Tokens forward(const Tensor& pixels) override;
+  int64_t width() const override { return 3 * patch_ * patch_; }
   Layout layout(int64_t, int64_t) const override { return {.grid = cells_}; }
   DualEncoder& dual() { return *dual_; }
 
@@ -41,8 +41,7 @@ class DualEncoderTower : public Encoder {
 
 /// A picture becomes one token for what it shows, made of its vector in the shared space of pictures and names; one for
 /// its colours, made of their histogram (Swain and Ballard, 1991), since a tower that learned names has learned to
-/// overlook them; and one for each cell of a coarse grid, made by the bridge of the tower's features there, averaged,
-/// and of a thumbnail of its pixels.
+/// overlook them; and one for each cell of a coarse grid, made by the bridge of a thumbnail of its pixels.
 ///
 /// What a question names, which is what stands between the words that ask, is also read by the text tower: its vector
 /// in the shared space, and how near that lies to the picture's, are added to the tokens of the name. So "is it a
@@ -74,6 +73,7 @@ class Talker : public VisionLanguage {
 
  private:
   int64_t length_, begin_id_, shades_;
+  double noise_;
   std::set<int64_t> asking_;
   bool frozen_ = false;
   std::shared_ptr<Linear> naming_, likeness_;

@@ -86,7 +86,7 @@ class TalkLearnerTest : public ::testing::Test {
              {{"cells", {4, 4}},
               {"patch", 4},
               {"patch", 4},
-              {"bridge", {{"kind", "mlp"}, {"dim", 56}, {"width", 16}}},
+              {"bridge", {{"kind", "mlp"}, {"dim", 48}, {"width", 16}}},
               {"language",
                {{"kind", "decoder"},
                 {"dim", 16},
