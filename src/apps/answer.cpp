@@ -12,13 +12,21 @@ struct AnswerArguments {
   PictureArguments pictures;
   std::vector<std::string> questions;           // of ask
   std::vector<std::string> languages = {"en"};  // of caption
+  int64_t max_new_tokens = 0;                   // 0: the model's
   bool json = false;
+
+  void declare(CLI::App& command) {
+    command.add_option("--max-new-tokens", max_new_tokens, "At most this many tokens an answer (default: the model's)")
+        ->check(CLI::PositiveNumber);
+    command.add_flag("--json", json, "One JSON object a line: input, text, log_probability, and what was asked");
+    pictures.declare(command, {.model = "the one that Tessera ships, where it talks"});
+  }
 };
 
-void print(const std::string& input, const Json& asked, const Answer& answer, bool json) {
+void print(const std::string& input, const PictureRequest& asked, const Answer& answer, bool json) {
   if (json) {
     Json line = {{"input", input}, {"text", answer.text}, {"log_probability", answer.log_probability}};
-    line.update(asked);
+    asked.caption.empty() ? line["question"] = asked.question : line["language"] = asked.caption;
     std::printf("%s\n", json_line(line).c_str());
   } else {
     std::printf("  %s\n", answer.text.c_str());
@@ -26,23 +34,23 @@ void print(const std::string& input, const Json& asked, const Answer& answer, bo
   std::fflush(stdout);
 }
 
-/// Asks each picture every question. @param asked  what JSON says of each question
-int answer(const PictureArguments& pictures, const std::vector<std::string>& questions, const std::vector<Json>& asked,
-           bool json) {
-  const auto inputs = pictures.inputs();
-  const Model model = open_model(pictures.model);
-  auto& talker = model.as<Talker>("answer questions about pictures");
-  if (!model.tokenizer) throw Error("has no tokenizer", model.folder.string());
-  Answerer answerer(talker, *model.tokenizer);
+/// Asks each picture everything.
+int answer(const AnswerArguments& arguments, const std::vector<PictureRequest>& requests) {
+  const auto inputs = arguments.pictures.inputs();
+  const Model model = open_model(arguments.pictures.model);
+  std::optional<int64_t> most;
+  if (arguments.max_new_tokens > 0) most = arguments.max_new_tokens;
+  const auto answerer = picture_answerer(model, most);
   int status = 0;
-  feed_pictures(processor_of(model), inputs, pictures.feed(status), [&](const PictureBatch& batch) {
+  FeedOptions feed = arguments.pictures.feed(status);
+  if (!answerer->takes_batches()) feed.batch = 1;
+  feed_pictures(processor_of(model), inputs, feed, [&](const PictureBatch& batch) {
     std::vector<std::vector<Answer>> answers;
-    for (const auto& question : questions)
-      answers.push_back(answerer.answer(batch.pixels, std::vector(batch.indices.size(), question)));
+    for (const auto& request : requests) answers.push_back(answerer->answer(batch.pictures, request));
     for (size_t i = 0; i < batch.indices.size(); ++i) {
       const std::string& input = inputs[batch.indices[i]].name;
-      if (!json) std::printf("%s\n", input.c_str());
-      for (size_t k = 0; k < questions.size(); ++k) print(input, asked[k], answers[k][i], json);
+      if (!arguments.json) std::printf("%s\n", input.c_str());
+      for (size_t k = 0; k < requests.size(); ++k) print(input, requests[k], answers[k][i], arguments.json);
     }
   });
   finish_output();
@@ -52,35 +60,33 @@ int answer(const PictureArguments& pictures, const std::vector<std::string>& que
 int ask(AnswerArguments arguments) {
   // What stands last is the question: `tessera ask a.png b.png "What is this?"`.
   if (arguments.questions.empty()) {
-    if (arguments.pictures.images.size() < 2 && !arguments.pictures.stdin_list)
+    if (arguments.pictures.images.size() < (arguments.pictures.stdin_list ? 1U : 2U))
       throw Error("names no question", "ask", "tessera ask picture.png \"What is this?\"");
     arguments.questions = {arguments.pictures.images.back()};
     arguments.pictures.images.pop_back();
   }
-  std::vector<Json> asked;
+  std::vector<PictureRequest> requests;
   for (const auto& question : arguments.questions) {
     if (question.find_first_not_of(" \t\n") == std::string::npos) throw Error("is empty", "question");
-    asked.push_back({{"question", question}});
+    requests.push_back({.question = question});
   }
-  return answer(arguments.pictures, arguments.questions, asked, arguments.json);
+  return answer(arguments, requests);
 }
 
 int caption(const AnswerArguments& arguments) {
-  std::vector<std::string> questions;
-  std::vector<Json> asked;
+  std::vector<PictureRequest> requests;
   for (const auto& language : arguments.languages) {
-    questions.push_back(Questions::naming(language));
-    asked.push_back({{"language", language}});
+    Questions::language_name(language);  // refuses others
+    requests.push_back({.caption = language});
   }
-  return answer(arguments.pictures, questions, asked, arguments.json);
+  return answer(arguments, requests);
 }
 
 const VerbRegistration asking("ask", "Ask pictures a question", [](CLI::App& command) -> std::function<int()> {
   auto arguments = std::make_shared<AnswerArguments>();
   command.add_option("-q,--question", arguments->questions, "A question; may be repeated (default: the last argument)")
       ->allow_extra_args(false);
-  command.add_flag("--json", arguments->json, "One JSON object a line");
-  arguments->pictures.declare(command, {});
+  arguments->declare(command);
   command.footer("Example: tessera ask picture.png \"What is this?\"");
   return [arguments] { return ask(*arguments); };
 });
@@ -90,8 +96,7 @@ const VerbRegistration captioning("caption", "Say what pictures show", [](CLI::A
   command.add_option("--language", arguments->languages, "In which languages (default: en)")
       ->delimiter(',')
       ->type_name("en,de,...");
-  command.add_flag("--json", arguments->json, "One JSON object a line");
-  arguments->pictures.declare(command, {});
+  arguments->declare(command);
   command.footer("Example: tessera caption picture.png --language de,ja");
   return [arguments] { return caption(*arguments); };
 });

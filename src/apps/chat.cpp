@@ -83,8 +83,9 @@ class Terminal {
         std::fwrite(piece.data(), 1, piece.size(), stdout);
         std::fflush(stdout);
       };
-    const std::string text = conversation_.say(message, options_, hooks);
-    std::printf("%s\n", json_ ? json_line({{"input", message}, {"text", text}}).c_str() : "");
+    const Answer answer = conversation_.say(message, options_, hooks);
+    const Json line = {{"input", message}, {"text", answer.text}, {"log_probability", answer.log_probability}};
+    std::printf("%s\n", json_ ? json_line(line).c_str() : "");
     std::fflush(stdout);
   }
 
@@ -99,7 +100,7 @@ std::function<int()> declare(CLI::App& command) {
   command.add_option("model", arguments->model, "Model folder (default: the one that Tessera ships)");
   command.add_option("--image", arguments->images, "A picture that goes with the first message; may be repeated")
       ->allow_extra_args(false);
-  command.add_flag("--json", arguments->json, "One JSON object for each answer: input, text");
+  command.add_flag("--json", arguments->json, "One JSON object for each answer: input, text, log_probability");
   arguments->decoding.declare(command);
   command.footer("Example: tessera chat --image picture.png");
   return [arguments] {

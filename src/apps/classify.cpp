@@ -38,7 +38,7 @@ int classify(const ClassifyArguments& arguments) {
   const PictureClassifier classifier(open_model(arguments.pictures.model), options);
   int status = 0;
   feed_pictures(classifier.processor(), inputs, arguments.pictures.feed(status), [&](const PictureBatch& batch) {
-    const Tensor scores = classifier.probabilities(batch.pixels);
+    const Tensor scores = classifier.probabilities(batch.pictures.pixel_values);
     for (size_t i = 0; i < batch.indices.size(); ++i)
       print(inputs[batch.indices[i]].name, classifier.best(scores[static_cast<int64_t>(i)], arguments.top),
             arguments.json);

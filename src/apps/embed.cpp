@@ -74,7 +74,7 @@ int embed(const EmbedArguments& arguments) {
   if (pictures) {
     const ImageEmbedder embedder(model);
     feed_pictures(embedder.processor(), inputs, arguments.pictures.feed(status), [&](const PictureBatch& batch) {
-      const Tensor vectors = finished(embedder.embed(batch.pixels));
+      const Tensor vectors = finished(embedder.embed(batch.pictures.pixel_values));
       for (size_t i = 0; i < batch.indices.size(); ++i)
         sink.add(inputs[batch.indices[i]].name, vectors[static_cast<int64_t>(i)]);
     });

@@ -11,6 +11,7 @@ void PictureArguments::declare(CLI::App& command, const PictureHelp& help) {
   command.add_option("--batch", batch, "Pictures at a time")->check(CLI::PositiveNumber)->capture_default_str();
   command.add_flag("--skip-bad", skip_bad, "Report bad pictures and go on; the exit status is 2 then");
   if (help.images) command.add_flag("--stdin-list", stdin_list, "Read paths from standard input, one a line");
+  if (help.truncate.empty()) return;
   command.add_flag("--truncate", truncate, "Cut " + help.truncate + " that are too long for the model");
 }
 

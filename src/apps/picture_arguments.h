@@ -9,7 +9,7 @@ namespace tessera::apps {
 
 /// What differs between the verbs in the help of PictureArguments.
 struct PictureHelp {
-  std::string truncate;                              ///< what --truncate cuts: "labels"
+  std::string truncate;                              ///< what --truncate cuts: "labels"; empty: there is none
   std::string model = "the one that Tessera ships";  ///< the default of --model
   bool images = true;                                ///< whether pictures are named as such: `images` and --stdin-list
 };

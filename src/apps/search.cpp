@@ -49,7 +49,7 @@ Tensor encode(const std::string& query, const Model& model, bool truncate) {
   const ImageEmbedder embedder(model);
   Tensor vector;
   feed_pictures(embedder.processor(), inputs, {},
-                [&](const PictureBatch& batch) { vector = embedder.embed(batch.pixels)[0]; });
+                [&](const PictureBatch& batch) { vector = embedder.embed(batch.pictures.pixel_values)[0]; });
   return vector;
 }
 

@@ -3,6 +3,11 @@
 #include <algorithm>
 
 #include "core/error.h"
+#include "data/questions.h"
+#include "tasks/embed.h"
+#include "tasks/generate_text.h"
+#include "tasks/prompter.h"
+#include "text/jinja_strings.h"
 
 namespace tessera {
 TalkerFormat format_of(const Talker& talker, const Tokenizer& tokenizer) {
@@ -16,8 +21,8 @@ TalkerFormat format_of(const Talker& talker, const Tokenizer& tokenizer) {
   return {talker.options().placeholder_id, talker.picture_length(), *special.bos, *special.eos};
 }
 
-Answerer::Answerer(Talker& talker, const Tokenizer& tokenizer)
-    : talker_(talker), tokenizer_(tokenizer), format_(format_of(talker, tokenizer)) {}
+Answerer::Answerer(Talker& talker, const Tokenizer& tokenizer, std::optional<int64_t> max_new_tokens)
+    : talker_(talker), tokenizer_(tokenizer), format_(format_of(talker, tokenizer)), max_new_tokens_(max_new_tokens) {}
 
 /// Prompts with one picture each, padded left, so that all answers begin at one place.
 TextBatch Answerer::batch(const std::vector<std::string>& questions) const {
@@ -51,7 +56,9 @@ std::vector<Answer> Answerer::answer(const Tensor& pixels, const std::vector<std
   asked.text = batch(questions);
   MultimodalPrompt prompt = talker_.begin(asked);
   const GenerateOptions options{
-      .max_new_tokens = longest_answer(), .end_ids = {format_.end}, .log_probabilities = true};
+      .max_new_tokens = std::min(max_new_tokens_.value_or(longest_answer()), longest_answer()),
+      .end_ids = {format_.end},
+      .log_probabilities = true};
   std::vector<Answer> answers;
   for (const Generated& made : decode(talker_, prompt, prompt.state, options)) {
     const auto end = std::find(made.ids.begin(), made.ids.end(), format_.end);
@@ -60,6 +67,107 @@ std::vector<Answer> Answerer::answer(const Tensor& pixels, const std::vector<std
     for (const double value : made.log_probabilities) answer.log_probability += value;
   }
   return answers;
+}
+
+namespace {
+
+constexpr const char* kPurpose = "answer questions about pictures";
+
+class TalkerAnswerer : public PictureAnswerer {
+ public:
+  TalkerAnswerer(const Model& model, std::optional<int64_t> max_new_tokens)
+      : model_(model), answerer_(model_.as<Talker>(kPurpose), tokenizer_of(model_), max_new_tokens) {}
+
+  std::vector<Answer> answer(const ImageBatch& pictures, const PictureRequest& request) override {
+    const std::string question = request.caption.empty() ? request.question : Questions::naming(request.caption);
+    return answerer_.answer(pictures.pixel_values, std::vector(static_cast<size_t>(picture_count(pictures)), question));
+  }
+  bool takes_batches() const override { return true; }
+
+ private:
+  Model model_;
+  Answerer answerer_;
+};
+
+/// What a folder says of decoding, without what draws or searches.
+GenerateOptions greedy(const GenerateOptions& said) {
+  return {.max_new_tokens = said.max_new_tokens,
+          .end_ids = said.end_ids,
+          .padding_id = said.padding_id,
+          .min_new_tokens = said.min_new_tokens,
+          .repetition_penalty = said.repetition_penalty,
+          .no_repeat_ngram_size = said.no_repeat_ngram_size,
+          .bad_words_ids = said.bad_words_ids,
+          .suppress_tokens = said.suppress_tokens,
+          .begin_suppress_tokens = said.begin_suppress_tokens,
+          .forced_bos_token_id = said.forced_bos_token_id,
+          .forced_eos_token_id = said.forced_eos_token_id};
+}
+
+ImageBatch picture_of(const ImageBatch& all, int64_t index) {
+  const auto row = [&](const Tensor& part) { return part.defined() ? part.narrow(0, index, 1) : part; };
+  ImageBatch one{row(all.pixel_values), row(all.pixel_mask), row(all.image_sizes), {}};
+  if (!all.tiles.empty()) one.tiles = {all.tiles[static_cast<size_t>(index)]};
+  return one;
+}
+
+/// One picture after the other.
+class VisionLanguageAnswerer : public PictureAnswerer {
+ public:
+  VisionLanguageAnswerer(const Model& model, std::optional<int64_t> max_new_tokens)
+      : prompter_(model, kPurpose),
+        vision_(prompter_.model().as<VisionLanguage>(kPurpose)),
+        chat_(ChatTemplate::load(model.folder)),
+        options_(greedy(default_decoding(model))) {
+    if (max_new_tokens) options_.max_new_tokens = *max_new_tokens;
+  }
+
+  std::vector<Answer> answer(const ImageBatch& pictures, const PictureRequest& request) override {
+    const std::string prompt = prompt_of(request);
+    std::vector<Answer> answers;
+    for (int64_t i = 0; i < picture_count(pictures); ++i)
+      answers.push_back(answer_one(picture_of(pictures, i), prompt, words_of(request)));
+    return answers;
+  }
+  bool takes_batches() const override { return false; }
+
+ private:
+  static CaptionLanguage language_of(const PictureRequest& request) {
+    return {request.caption, Questions::language_name(request.caption)};
+  }
+  static std::string words_of(const PictureRequest& request) {
+    return request.caption.empty() ? request.question : caption_words(language_of(request));
+  }
+  std::string prompt_of(const PictureRequest& request) const {
+    if (chat_)
+      return chat_->render(ChatJson::array({user_message(words_of(request), {""})}), {.add_generation_prompt = true});
+    return request.caption.empty() ? vision_.question_prompt(request.question, 1)
+                                   : vision_.caption_prompt(language_of(request), 1);
+  }
+  Answer answer_one(const ImageBatch& picture, const std::string& prompt, const std::string& words) const {
+    const std::vector<int64_t> ids = prompter_.ids(prompt, picture);
+    MultimodalPrompt begun = prompter_.begin(prompter_.encode(picture, words), ids);
+    Answer answer = prompter_.write(begun, begun.state, ids, options_).answer;
+    answer.text = text::jinja::strip(answer.text, true, true);  // models begin with the space between prompt and answer
+    return answer;
+  }
+
+  Prompter prompter_;
+  VisionLanguage& vision_;
+  std::shared_ptr<const ChatTemplate> chat_;
+  GenerateOptions options_;
+};
+
+}  // namespace
+
+std::unique_ptr<PictureAnswerer> picture_answerer(const Model& model, std::optional<int64_t> max_new_tokens) {
+  if (!dynamic_cast<VisionLanguage*>(model.module.get()))
+    model.refuse(kPurpose,
+                 "name one that does with --model FOLDER: a published LLaVA, or what `tessera train "
+                 "recipes/talk.json` makes");
+  processor_of(model);
+  if (dynamic_cast<Talker*>(model.module.get())) return std::make_unique<TalkerAnswerer>(model, max_new_tokens);
+  return std::make_unique<VisionLanguageAnswerer>(model, max_new_tokens);
 }
 
 }  // namespace tessera

@@ -1,17 +1,7 @@
 #pragma once
-#include <functional>
-
-#include "decode/generate.h"
-#include "models/model.h"
-#include "text/chat_template.h"
+#include "tasks/prompter.h"
 
 namespace tessera {
-
-/// What takes part in an answer beside its options. All may be missing.
-struct ChatHooks {
-  std::function<void(const std::string& piece)> on_text = nullptr;  ///< pieces as they become certain
-  std::function<bool()> interrupted = nullptr;                      ///< asked before each token; true: stop here
-};
 
 /// A conversation with a model, about pictures where it sees them.
 ///
@@ -28,7 +18,7 @@ class Conversation {
   /// Answers; an answer that is interrupted is kept as far as it came.
   /// @throws Error for an empty message, or a conversation that leaves no room in the model's context; the history is
   ///         as before then
-  std::string say(const std::string& message, const GenerateOptions& options, const ChatHooks& hooks = {});
+  Answer say(const std::string& message, const GenerateOptions& options, const ChatHooks& hooks = {});
   /// Begins anew.
   void reset();
   /// [{"role": "user", "content": ...}, ...]

@@ -22,9 +22,17 @@ int64_t drawing_size(const ImageProcessorOptions& options) {
   return wanted == 0 ? 0 : std::min(2 * wanted, kLargestDrawing);
 }
 
+ImageBatch prepare(const ImageProcessor& processor, Bytes bytes, const std::string& name) {
+  DecodeOptions decode;
+  decode.svg_height = decode.svg_width = drawing_size(processor.options());
+  Image image = decode_image(bytes, name, decode);
+  if (image.channels == 4) image = composite(image, kWhite);
+  return processor(image);
+}
+
 /// A picture, or why there is none.
 struct Prepared {
-  Tensor pixels;
+  ImageBatch picture;
   std::optional<Error> error;
 };
 
@@ -35,7 +43,7 @@ std::vector<Prepared> prepare_all(const ImageProcessor& processor, std::span<con
       try {
         const std::string bytes = read_input(inputs[i]);
         const Bytes view(reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size());
-        prepared[i].pixels = prepare_picture(processor, view, inputs[i].name);
+        prepared[i].picture = prepare(processor, view, inputs[i].name);
       } catch (const Error& error) {
         prepared[i].error = error;
       }
@@ -44,19 +52,31 @@ std::vector<Prepared> prepare_all(const ImageProcessor& processor, std::span<con
   return prepared;
 }
 
+ImageBatch joined(const std::vector<ImageBatch>& rows) {
+  const auto all = [&](Tensor ImageBatch::*part) {
+    std::vector<Tensor> parts;
+    for (const auto& row : rows)
+      if ((row.*part).defined()) parts.push_back(row.*part);
+    return parts.empty() ? Tensor() : torch::cat(parts);
+  };
+  ImageBatch batch{all(&ImageBatch::pixel_values), all(&ImageBatch::pixel_mask), all(&ImageBatch::image_sizes), {}};
+  for (const auto& row : rows) batch.tiles.insert(batch.tiles.end(), row.tiles.begin(), row.tiles.end());
+  return batch;
+}
+
 /// Collects pictures of one size and hands them over together.
 class Batcher {
  public:
   explicit Batcher(const std::function<void(const PictureBatch&)>& take) : take_(take) {}
 
-  void add(size_t index, const Tensor& pixels) {
-    if (!rows_.empty() && rows_.front().sizes() != pixels.sizes()) flush();
-    rows_.push_back(pixels);
+  void add(size_t index, const ImageBatch& picture) {
+    if (!rows_.empty() && rows_.front().pixel_values.sizes() != picture.pixel_values.sizes()) flush();
+    rows_.push_back(picture);
     indices_.push_back(index);
   }
   void flush() {
     if (rows_.empty()) return;
-    const PictureBatch batch{std::move(indices_), torch::stack(rows_)};
+    const PictureBatch batch{std::move(indices_), joined(rows_)};
     rows_.clear();
     indices_.clear();
     take_(batch);
@@ -64,7 +84,7 @@ class Batcher {
 
  private:
   const std::function<void(const PictureBatch&)>& take_;
-  std::vector<Tensor> rows_;
+  std::vector<ImageBatch> rows_;
   std::vector<size_t> indices_;
 };
 
@@ -106,11 +126,7 @@ const ImageProcessor& processor_of(const Model& model) {
 }
 
 Tensor prepare_picture(const ImageProcessor& processor, Bytes bytes, const std::string& name) {
-  DecodeOptions decode;
-  decode.svg_height = decode.svg_width = drawing_size(processor.options());
-  Image image = decode_image(bytes, name, decode);
-  if (image.channels == 4) image = composite(image, kWhite);
-  return processor(image).pixel_values.select(0, 0);
+  return prepare(processor, bytes, name).pixel_values.select(0, 0);
 }
 
 void feed_pictures(const ImageProcessor& processor, std::span<const PictureInput> inputs, const FeedOptions& options,
@@ -124,7 +140,7 @@ void feed_pictures(const ImageProcessor& processor, std::span<const PictureInput
     Batcher batcher(take);
     for (size_t i = 0; i < part.size(); ++i) {
       if (!prepared[i].error) {
-        batcher.add(begin + i, prepared[i].pixels);
+        batcher.add(begin + i, prepared[i].picture);
         continue;
       }
       batcher.flush();  // so that what is answered before the mistake does not depend on the batch

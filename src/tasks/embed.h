@@ -11,7 +11,7 @@ namespace tessera {
 /// Pictures as a model takes them, with what they are.
 struct PictureBatch {
   std::vector<size_t> indices;  ///< of the inputs
-  Tensor pixels;                ///< B x 3 x H x W
+  ImageBatch pictures;          ///< all of one size
 };
 
 struct FeedOptions {

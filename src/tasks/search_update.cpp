@@ -156,7 +156,7 @@ class Update {
     }
     saved_ = Clock::now();
     feed_pictures(embedder_.processor(), inputs_, feed, [this](const PictureBatch& batch) {
-      const Tensor vectors = unit(embedder_.embed(batch.pixels));
+      const Tensor vectors = unit(embedder_.embed(batch.pictures.pixel_values));
       for (size_t i = 0; i < batch.indices.size(); ++i)
         rows_.push_back({wanted_[batch.indices[i]], vectors[static_cast<int64_t>(i)]});
       changes_.encoded += vectors.size(0);

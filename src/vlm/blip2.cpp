@@ -8,6 +8,34 @@
 namespace tessera {
 namespace {
 
+/// Answers "Question: ... Answer:", and says what it sees where it is asked nothing.
+class Blip2 : public VisionLanguage {
+ public:
+  using VisionLanguage::VisionLanguage;
+  std::string question_prompt(const std::string& question, int64_t pictures) const override {
+    return places(pictures) + "Question: " + question + " Answer:";
+  }
+  std::string caption_prompt(const CaptionLanguage& language, int64_t pictures) const override {
+    english_alone(language);
+    return places(pictures);
+  }
+  std::vector<int64_t> prompt_ids(const std::string& prompt, const Tokenizer& tokenizer) const override {
+    return ids_behind_places(prompt, tokenizer);
+  }
+};
+
+/// Follows an instruction, which its bridge reads as well, as it stands.
+class InstructBlip : public Blip2 {
+ public:
+  using Blip2::Blip2;
+  std::string question_prompt(const std::string& question, int64_t pictures) const override {
+    return places(pictures) + question;
+  }
+  std::string caption_prompt(const CaptionLanguage& language, int64_t pictures) const override {
+    return VisionLanguage::caption_prompt(language, pictures);
+  }
+};
+
 VitOptions read_vision(PublishedConfig config) {
   VitOptions vit;
   vit.image = config.pair("image_size", 224);
@@ -104,7 +132,9 @@ Assembly assemble_blip2(const Json& json, const std::string& where) {
   config.ignore({"image_text_hidden_size", "bos_token_id", "eos_token_id", "pad_token_id"});
   config.done();
   const VisionLanguageParts parts{std::make_shared<Vit>(vit), std::make_shared<QFormerBridge>(bridge), model};
-  return {std::make_shared<VisionLanguage>(parts, options), names(instruct, language.names)};
+  const NameTable table = names(instruct, language.names);
+  if (instruct) return {std::make_shared<InstructBlip>(parts, options), table};
+  return {std::make_shared<Blip2>(parts, options), table};
 }
 
 const FamilyRegistration family({"blip-2", "BLIP-2 and InstructBLIP, with OPT, T5 or LLaMA (transformers)",

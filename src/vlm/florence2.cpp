@@ -5,10 +5,27 @@
 #include "io/published_config.h"
 #include "language/bart.h"
 #include "layers/family.h"
+#include "vlm/florence2_tasks.h"
 #include "vlm/vision_language.h"
 
 namespace tessera {
 namespace {
+
+/// Asked by the token of a task, or a question as it stands.
+class Florence2 : public VisionLanguage {
+ public:
+  using VisionLanguage::VisionLanguage;
+  std::string question_prompt(const std::string& question, int64_t pictures) const override {
+    return places(pictures) + florence2_prompt(question);
+  }
+  std::string caption_prompt(const CaptionLanguage& language, int64_t pictures) const override {
+    english_alone(language);
+    return question_prompt("<CAPTION>", pictures);
+  }
+  std::vector<int64_t> prompt_ids(const std::string& prompt, const Tokenizer& tokenizer) const override {
+    return ids_behind_places(prompt, tokenizer);
+  }
+};
 
 /// The first files give the widths under this name. Those that were converted from them carry both.
 bool is_original(const Json& json) {
@@ -100,7 +117,7 @@ Assembly assemble_florence2(const Json& json, const std::string& where) {
   config.done();
   const VisionLanguageParts parts{std::make_shared<Davit>(davit), std::make_shared<GridProjection>(bridge),
                                   std::make_shared<Bart>(bart)};
-  return {std::make_shared<VisionLanguage>(parts, options), names(original)};
+  return {std::make_shared<Florence2>(parts, options), names(original)};
 }
 
 const FamilyRegistration family({"florence2", "Florence-2 (transformers, and the first files)",

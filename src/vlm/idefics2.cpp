@@ -32,6 +32,10 @@ std::string Idefics2::expand_placeholders(const std::string& text, const ImageBa
   return expanded;
 }
 
+std::string Idefics2::question_prompt(const std::string& question, int64_t pictures) const {
+  return "User:" + places(pictures) + question + "<end_of_utterance>\nAssistant:";
+}
+
 namespace {
 
 NameTable connector_names() {

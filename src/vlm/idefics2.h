@@ -13,6 +13,7 @@ class Idefics2 : public VisionLanguage {
   std::vector<Tensor> picture_tokens(const MultimodalBatch& batch) override;
   /// Each picture, or part of one, stands between two tokens of its own, of which neighbours share one.
   std::string expand_placeholders(const std::string& text, const ImageBatch& pictures) const override;
+  std::string question_prompt(const std::string& question, int64_t pictures) const override;
 };
 
 }  // namespace tessera

@@ -20,6 +20,10 @@ std::vector<int64_t> read_feature_layers(PublishedConfig& config, int64_t depth)
 
 }  // namespace
 
+std::string Llava::question_prompt(const std::string& question, int64_t pictures) const {
+  return "USER: " + places(pictures) + "\n" + question + " ASSISTANT:";
+}
+
 LlavaParts read_llava(PublishedConfig& config) {
   LlavaParts llava;
   llava.tower = read_vision_tower(config.nested("vision_config"), "clip_vision_model");
@@ -54,7 +58,7 @@ Assembly assemble_llava(const Json& json, const std::string& where) {
   PublishedConfig config(json, where);
   const LlavaParts llava = read_llava(config);
   config.done();
-  return {std::make_shared<VisionLanguage>(llava.parts, llava.options), llava.names};
+  return {std::make_shared<Llava>(llava.parts, llava.options), llava.names};
 }
 
 const FamilyRegistration family({"llava", "LLaVA and LLaVA-1.5 (transformers)",

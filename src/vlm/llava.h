@@ -3,6 +3,13 @@
 
 namespace tessera {
 
+/// LLaVA and LLaVA-1.5: a VisionLanguage that is asked as a Vicuna is.
+class Llava : public VisionLanguage {
+ public:
+  using VisionLanguage::VisionLanguage;
+  std::string question_prompt(const std::string& question, int64_t pictures) const override;
+};
+
 /// What LLaVA and LLaVA-NeXT read alike from their config.
 struct LlavaParts {
   VisionTower tower;

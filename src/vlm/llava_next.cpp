@@ -4,13 +4,12 @@
 #include <cmath>
 
 #include "processors/pipeline.h"
-#include "vlm/llava.h"
 
 namespace tessera {
 
 LlavaNext::LlavaNext(const VisionLanguageParts& parts, const VisionLanguageOptions& options,
                      const LlavaNextOptions& next)
-    : VisionLanguage(parts, options), next_(next) {
+    : Llava(parts, options), next_(next) {
   if (next.grid.empty()) throw Error("there is no canvas", "image_grid_pinpoints");
   for (const auto& [height, width] : next.grid)
     if (height < next.tile || width < next.tile)

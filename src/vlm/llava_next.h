@@ -1,7 +1,7 @@
 #pragma once
 #include <array>
 
-#include "vlm/vision_language.h"
+#include "vlm/llava.h"
 
 namespace tessera {
 
@@ -13,7 +13,7 @@ struct LlavaNextOptions {
 /// LLaVA-NeXT (Liu et al., 2024): a picture is an overview and the tiles of the canvas that fits it best. The tiles'
 /// features are put together to one map, from which the padding of the canvas is cut off; a learned token ends each of
 /// its rows; the overview's features come first.
-class LlavaNext : public VisionLanguage {
+class LlavaNext : public Llava {
  public:
   LlavaNext(const VisionLanguageParts& parts, const VisionLanguageOptions& options, const LlavaNextOptions& next);
 

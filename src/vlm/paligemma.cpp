@@ -1,6 +1,7 @@
 #include "vlm/paligemma.h"
 
 #include "bridges/projection.h"
+#include "text/tokenizer.h"
 #include "vlm/published.h"
 
 namespace tessera {
@@ -12,12 +13,19 @@ Tokens PaliGemma::join(const std::vector<Tensor>& pictures, const TextBatch& tex
 }
 
 std::string PaliGemma::expand_placeholders(const std::string& text, const ImageBatch& pictures) const {
-  std::string prompt = text, places;
-  const std::string& one = options().placeholder;
-  for (size_t at = prompt.find(one); at != std::string::npos; at = prompt.find(one, at)) prompt.erase(at, one.size());
-  for (const int64_t length : picture_lengths(pictures))
-    for (int64_t i = 0; i < length; ++i) places += one;
-  return places + "<bos>" + prompt + "\n";
+  int64_t tokens = 0;
+  for (const int64_t length : picture_lengths(pictures)) tokens += length;
+  return places(tokens) + "<bos>" + without_places(text) + "\n";
+}
+
+std::string PaliGemma::question_prompt(const std::string& question, int64_t) const { return "answer en " + question; }
+
+std::string PaliGemma::caption_prompt(const CaptionLanguage& language, int64_t) const {
+  return "caption " + language.tag;
+}
+
+std::vector<int64_t> PaliGemma::prompt_ids(const std::string& prompt, const Tokenizer& tokenizer) const {
+  return tokenizer.encode(prompt, false).ids;
 }
 
 namespace {

@@ -12,6 +12,11 @@ class PaliGemma : public VisionLanguage {
   Tokens join(const std::vector<Tensor>& pictures, const TextBatch& text) override;
   /// All pictures stand before the text, which begins with <bos> and ends with a newline.
   std::string expand_placeholders(const std::string& text, const ImageBatch& pictures) const override;
+  /// "answer en QUESTION", and "caption de": the tasks that it was trained with.
+  std::string question_prompt(const std::string& question, int64_t pictures) const override;
+  std::string caption_prompt(const CaptionLanguage& language, int64_t pictures) const override;
+  /// With nothing added: the expanded prompt spells its begin token.
+  std::vector<int64_t> prompt_ids(const std::string& prompt, const Tokenizer& tokenizer) const override;
 };
 
 }  // namespace tessera

@@ -3,6 +3,7 @@
 #include "io/published_config.h"
 #include "language/encoder_decoder.h"
 #include "layers/family.h"
+#include "text/tokenizer.h"
 #include "vlm/splice.h"
 
 namespace tessera {
@@ -49,7 +50,7 @@ std::vector<int64_t> VisionLanguage::picture_lengths(const ImageBatch& pictures)
 }
 
 std::string VisionLanguage::expand_placeholders(const std::string& text, const ImageBatch& pictures) const {
-  if (options_.join == "prepend") return text;
+  if (options_.join == "prepend") return without_places(text);
   return replace_each(text, pictures, [](const std::string& places) { return places; });
 }
 
@@ -71,6 +72,50 @@ std::string VisionLanguage::replace_each(const std::string& text, const ImageBat
                     std::to_string(lengths.size()) + " pictures",
                 "prompt", "write " + one + " once for each picture");
   return expanded + text.substr(from);
+}
+
+std::string VisionLanguage::places(int64_t pictures) const {
+  std::string all;
+  for (int64_t i = 0; options_.join == "replace" && i < pictures; ++i) all += options_.placeholder;
+  return all;
+}
+
+std::string VisionLanguage::without_places(std::string text) const {
+  const std::string& one = options_.placeholder;
+  for (size_t at = text.find(one); at != std::string::npos; at = text.find(one, at)) text.erase(at, one.size());
+  return text;
+}
+
+std::string VisionLanguage::question_prompt(const std::string& question, int64_t pictures) const {
+  return places(pictures) + "\n" + question + "\n";
+}
+
+std::string VisionLanguage::caption_prompt(const CaptionLanguage& language, int64_t pictures) const {
+  return question_prompt(caption_words(language), pictures);
+}
+
+std::vector<int64_t> VisionLanguage::prompt_ids(const std::string& prompt, const Tokenizer& tokenizer) const {
+  const std::string& one = options_.placeholder;
+  if (prompt.find(one) != std::string::npos && !tokenizer.token_to_id(one))
+    throw Error("has no token " + one + ", which stands for a picture", "tokenizer",
+                "take the tokenizer that the model's processor ships");
+  return encode_prompt(prompt, tokenizer);
+}
+
+std::vector<int64_t> VisionLanguage::ids_behind_places(const std::string& prompt, const Tokenizer& tokenizer) const {
+  const std::string& one = options_.placeholder;
+  std::vector<int64_t> ids;
+  size_t at = 0;
+  for (; prompt.compare(at, one.size(), one) == 0; at += one.size()) ids.push_back(options_.placeholder_id);
+  const auto words = VisionLanguage::prompt_ids(prompt.substr(at), tokenizer);
+  ids.insert(ids.end(), words.begin(), words.end());
+  return ids;
+}
+
+void VisionLanguage::english_alone(const CaptionLanguage& language) {
+  if (language.tag != "en")
+    throw Error("this model captions in English alone, not in " + language.name, "caption language",
+                "leave it out, or take a model that follows instructions (LLaVA)");
 }
 
 std::vector<Tensor> VisionLanguage::picture_tokens(const MultimodalBatch& batch) {
@@ -106,6 +151,16 @@ MultimodalPrompt VisionLanguage::begin(const std::vector<Tensor>& pictures, cons
 Tensor VisionLanguage::forward(const MultimodalBatch& batch) {
   MultimodalPrompt prompt = begin(batch);
   return logits(hidden(prompt.tokens, &prompt.state).x);
+}
+
+std::string caption_words(const CaptionLanguage& language) {
+  return language.tag == "en" ? "Describe this picture." : "Describe this picture in " + language.name + ".";
+}
+
+std::vector<int64_t> encode_prompt(const std::string& prompt, const Tokenizer& tokenizer) {
+  const auto begin = tokenizer.special_ids().bos;
+  const auto spelled = begin ? tokenizer.id_to_token(*begin) : std::nullopt;
+  return tokenizer.encode(prompt, !(spelled && prompt.starts_with(*spelled))).ids;
 }
 
 std::shared_ptr<VisionLanguage> make_vision_language(const Json& options, const std::string& where) {

@@ -34,6 +34,20 @@ struct VisionLanguageOptions {
 };
 TESSERA_OPTIONS(VisionLanguageOptions, join, placeholder_id, placeholder, features)
 
+class Tokenizer;
+
+/// In which language a caption is wanted.
+struct CaptionLanguage {
+  std::string tag = "en", name = "English";
+};
+
+/// How a caption is asked for in words: "Describe this picture in German."
+std::string caption_words(const CaptionLanguage& language);
+
+/// The ids of a prompt, with what the tokenizer adds unless the prompt spells its begin token itself, as those of chat
+/// templates do.
+std::vector<int64_t> encode_prompt(const std::string& prompt, const Tokenizer& tokenizer);
+
 /// A picture encoder, a bridge and a language model as one model: LLaVA (Liu et al., 2023) and its relatives.
 ///
 /// As a LanguageModel it is its language model, so that it decodes as any other: begin() encodes the pictures once and
@@ -57,10 +71,20 @@ class VisionLanguage : public LanguageModel {
   /// here are as many as the picture has tokens, and what else the family's processor adds.
   /// @throws Error unless there is one placeholder for each picture
   virtual std::string expand_placeholders(const std::string& text, const ImageBatch& pictures) const;
+  /// How the family is asked about pictures where no chat template says it: a text for expand_placeholders(), with a
+  /// placeholder for each picture where the text has places for them.
+  virtual std::string question_prompt(const std::string& question, int64_t pictures) const;
+  /// The same for a caption: the question for one, unless the family has another way.
+  /// @throws Error where it has no captions in this language
+  virtual std::string caption_prompt(const CaptionLanguage& language, int64_t pictures) const;
+  /// The ids of an expanded prompt, with the special tokens that the family's processor puts around it.
+  /// @throws Error where the tokenizer has no token for a picture's places
+  virtual std::vector<int64_t> prompt_ids(const std::string& prompt, const Tokenizer& tokenizer) const;
   /// The token vectors of the texts with their pictures. @throws Error where places and pictures do not match
   virtual Tokens join(const std::vector<Tensor>& pictures, const TextBatch& text);
-  /// Joins pictures that are encoded already with the texts. Where the language model reads a source first (T5, BART), what was joined is the source and
-  /// becomes part of the state, and the tokens are the one that its decoder begins with.
+  /// Joins pictures that are encoded already with the texts. Where the language model reads a source first (T5, BART),
+  /// what was joined is the source and becomes part of the state, and the tokens are the one that its decoder begins
+  /// with.
   virtual MultimodalPrompt begin(const std::vector<Tensor>& pictures, const TextBatch& text);
   /// Encodes and joins.
   MultimodalPrompt begin(const MultimodalBatch& batch) { return begin(picture_tokens(batch), batch.text); }
@@ -84,6 +108,14 @@ class VisionLanguage : public LanguageModel {
   const VisionLanguageOptions& options() const { return options_; }
 
  protected:
+  /// The places of pictures in a prompt before they are expanded; none where pictures stand before the text.
+  std::string places(int64_t pictures) const;
+  /// The text without its placeholders.
+  std::string without_places(std::string text) const;
+  /// prompt_ids() where special tokens stand between the places, which come first, and the words.
+  std::vector<int64_t> ids_behind_places(const std::string& prompt, const Tokenizer& tokenizer) const;
+  /// For a family whose captions are English. @throws Error for another language
+  static void english_alone(const CaptionLanguage& language);
   /// The text with each placeholder replaced by what `around` makes of as many as its picture has tokens.
   std::string replace_each(const std::string& text, const ImageBatch& pictures,
                            const std::function<std::string(const std::string& places)>& around) const;

@@ -39,19 +39,20 @@ if grep -q tessera-talker "$TESSERA_MODEL/config.json"; then
     "$tessera" caption pictures/cat.svg --language de --json
   expect 0 '"question":"What colour is it\?","text":"[a-z]+"' "$tessera" ask pictures/*.svg "What colour is it?" --json
   expect 0 '"text":"(yes|no)"' "$tessera" ask pictures/cat.svg -q "Is this a cat?" -q "Is this a car?" --json
-  expect 0 '^\{"input":"What is this\?","text":"[^"]+"\}' \
+  expect 0 '^\{"input":"What is this\?","log_probability":-[0-9.e-]+,"text":"[^"]+"\}' \
     bash -c "printf '/image pictures/cat.svg\nWhat is this?\n/save said.json\n' | '$tessera' chat --json"
   expect 0 'pictures/cat.svg' cat said.json
   expect 2 'tokens with its picture' "$tessera" ask pictures/cat.svg -q "$(printf 'what %.0s' {1..200})"
   expect 2 'was shown none' bash -c "echo 'What is this?' | '$tessera' chat"
   expect 2 'no command' bash -c "echo '/nothing' | '$tessera' chat"
 else
-  expect 2 'cannot answer questions' "$tessera" ask pictures/cat.svg "What is this?"
+  expect 2 'cannot answer questions.*--model FOLDER' "$tessera" ask pictures/cat.svg "What is this?"
   expect 2 'cannot answer questions' "$tessera" caption pictures/cat.svg
   expect 2 'cannot generate text' "$tessera" generate "$TESSERA_MODEL" "Once upon a time"
   expect 2 'cannot predict text' "$tessera" perplexity "$TESSERA_MODEL" text.jpg
 fi
 expect 2 'names no question' "$tessera" ask pictures/cat.svg
+expect 2 'names no question' bash -c "ls pictures/*.svg | '$tessera' ask --stdin-list"
 expect 2 'is empty' "$tessera" ask pictures/cat.svg -q " "
 expect 2 'no language that captions' "$tessera" caption pictures/cat.svg --language tlh
 

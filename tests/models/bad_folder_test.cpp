@@ -12,30 +12,19 @@ using ::testing::AllOf;
 using testing::error_of;
 using ::testing::HasSubstr;
 using testing::Named;
-using testing::Scratch;
 
-class BadFolder : public ::testing::Test {
+class BadFolder : public testing::PublishedFolder {
  protected:
   void SetUp() override {
-    const auto all = testing::golden_models();
-    if (!all.contains("bert/roberta-mlm")) GTEST_SKIP() << "no golden of this name";
-    testing::publish(all.at("bert/roberta-mlm"), folder());
+    if (!publish_golden("bert/roberta-mlm")) GTEST_SKIP() << "no golden of this name";
     tensors = testing::tensors_of(folder() / "model.safetensors");
-    config = read_json(folder() / "config.json");
   }
-  fs::path folder() const { return scratch / "model"; }
   std::string with_tensors(const Named& changed) {
     save_checkpoint(folder() / "model.safetensors", changed);
     return error_of([&] { load_model(folder()); });
   }
-  std::string with_config(const Json& changed) {
-    write_file(folder() / "config.json", changed.dump());
-    return error_of([&] { load_model(folder()); });
-  }
 
-  Scratch scratch;
   Named tensors;
-  Json config;
 };
 
 TEST_F(BadFolder, AMissingTensorIsNamed) {
@@ -182,25 +171,22 @@ TEST_F(BadFolder, ATargetThatCannotBeWrittenIsAnError) {
   EXPECT_THAT(error_of([&] { save_model(model, scratch / "file/inner"); }), HasSubstr("file/inner"));
 }
 
-TEST(BadVisionLanguageFolder, PartsOfOtherSizesAreNamed) {
-  const auto all = testing::golden_models();
-  if (!all.contains("blip2/blip2-t5")) GTEST_SKIP() << "no golden of this name";
-  const Scratch scratch;
-  testing::publish(all.at("blip2/blip2-t5"), scratch / "model");
-  const Json config = read_json(scratch / "model/config.json");
+class BadVisionLanguageFolder : public testing::PublishedFolder {};
+
+TEST_F(BadVisionLanguageFolder, PartsOfOtherSizesAreNamed) {
+  if (!publish_golden("blip2/blip2-t5")) GTEST_SKIP() << "no golden of this name";
   const auto with = [&](const char* path, const Json& value) {
     Json changed = config;
     changed[Json::json_pointer(path)] = value;
-    write_file(scratch / "model/config.json", changed.dump());
-    return error_of([&] { load_model(scratch / "model"); });
+    return with_config(changed);
   };
   EXPECT_THAT(with("/num_query_tokens", 5), HasSubstr("'query_tokens' has shape [1, 3, 32], the config asks for"));
   EXPECT_THAT(with("/text_config/d_model", 32), HasSubstr("the config asks for"));
   EXPECT_THAT(with("/vision_config/hidden_size", 32), HasSubstr("encoder_hidden_size"));
   EXPECT_THAT(with("/qformer_config/cross_attention_frequency", 2), HasSubstr("'qformer.encoder.layer.1.crossatt"));
   EXPECT_THAT(with("/vision_config/num_hidden_layers", 1), HasSubstr("'vision_model.encoder.layers.1."));
-  write_file(scratch / "model/config.json", config.dump());
-  EXPECT_NO_THROW(load_model(scratch / "model"));
+  write_file(folder() / "config.json", config.dump());
+  EXPECT_NO_THROW(load_model(folder()));
 }
 
 }  // namespace

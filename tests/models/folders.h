@@ -70,4 +70,26 @@ inline void expect_same_tensors(const fs::path& before, const fs::path& after) {
   }
 }
 
+/// For tests of a folder that is published from a golden and then changed.
+class PublishedFolder : public ::testing::Test {
+ protected:
+  /// @return false where there is no golden of this name
+  bool publish_golden(const std::string& name) {
+    const auto all = golden_models();
+    if (!all.contains(name)) return false;
+    publish(all.at(name), folder());
+    config = read_json(folder() / "config.json");
+    return true;
+  }
+  fs::path folder() const { return scratch / "model"; }
+  /// The message of the Error with which the folder does not load with another config.
+  std::string with_config(const Json& changed) {
+    write_file(folder() / "config.json", changed.dump());
+    return error_of([&] { load_model(folder()); });
+  }
+
+  Scratch scratch;
+  Json config;
+};
+
 }  // namespace tessera::testing

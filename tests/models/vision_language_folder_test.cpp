@@ -12,24 +12,11 @@ using ::testing::AllOf;
 using testing::error_of;
 using ::testing::HasSubstr;
 using testing::Named;
-using testing::Scratch;
 
-class VisionLanguageFolder : public ::testing::Test {
+class VisionLanguageFolder : public testing::PublishedFolder {
  protected:
   void SetUp() override {
-    if (!publish("llava/llava-default")) GTEST_SKIP() << "no golden of this name";
-  }
-  bool publish(const std::string& name) {
-    const auto all = testing::golden_models();
-    if (!all.contains(name)) return false;
-    testing::publish(all.at(name), folder());
-    config = read_json(folder() / "config.json");
-    return true;
-  }
-  fs::path folder() const { return scratch / "model"; }
-  std::string with_config(const Json& changed) {
-    write_file(folder() / "config.json", changed.dump());
-    return error_of([&] { load_model(folder()); });
+    if (!publish_golden("llava/llava-default")) GTEST_SKIP() << "no golden of this name";
   }
   /// Words w0, w1, ... with their numbers as ids, and <image> at `place`.
   void write_tokenizer(int64_t place) {
@@ -48,9 +35,6 @@ class VisionLanguageFolder : public ::testing::Test {
                             {"model", {{"type", "WordLevel"}, {"vocab", vocabulary}, {"unk_token", "w0"}}}};
     write_file(folder() / "tokenizer.json", tokenizer.dump());
   }
-
-  Scratch scratch;
-  Json config;
 };
 
 TEST_F(VisionLanguageFolder, WhatTheFolderSaysOfGeneratingTravelsAlong) {

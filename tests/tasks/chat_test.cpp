@@ -7,10 +7,14 @@
 #include "core/files.h"
 #include "layers/promises.h"
 #include "support/scratch.h"
+#include "tasks/tiny_models.h"
 #include "text/examples.h"
 
 namespace tessera {
 namespace {
+
+using testing::error_of;
+using ::testing::HasSubstr;
 
 constexpr const char* kTemplate =
     "{% for m in messages %}[{{ m.role }}] {{ m.content }}\n{% endfor %}{% if add_generation_prompt %}[assistant] {% "
@@ -35,7 +39,7 @@ TEST(Conversation, StreamedPiecesAreTheAnswerAndTheHistoryKeepsBoth) {
   Conversation conversation(chatting_model(scratch.path()));
   std::string streamed;
   const std::string text =
-      conversation.say("hello", kSampled, {.on_text = [&](const std::string& piece) { streamed += piece; }});
+      conversation.say("hello", kSampled, {.on_text = [&](const std::string& piece) { streamed += piece; }}).text;
   EXPECT_EQ(streamed, text);
   ASSERT_EQ(conversation.history().size(), 2U);
   EXPECT_EQ(conversation.history()[0].at("content"), "hello");
@@ -49,7 +53,7 @@ TEST(Conversation, ALaterAnswerIsThatOfTheWholeConversationReadAnew) {
   Conversation conversation(model);
   conversation.say("hello", kSampled);
   ChatJson messages = conversation.history();
-  const std::string later = conversation.say("and you?", kSampled);
+  const std::string later = conversation.say("and you?", kSampled).text;
 
   messages.push_back({{"role", "user"}, {"content", "and you?"}});
   const std::string prompt = ChatTemplate(kTemplate).render(messages, {.add_generation_prompt = true});
@@ -85,9 +89,126 @@ TEST(Conversation, WhatCannotBeSaidChangesNothing) {
   EXPECT_NO_THROW(conversation.say("hi", kSampled));
 }
 
-TEST(Conversation, AFolderWithoutATemplateIsRefused) {
+TEST(Conversation, AFolderWithoutATemplateSaysWhatElseItCanDo) {
   const testing::Scratch scratch;
-  EXPECT_THROW(Conversation(chatting_model(scratch.path(), false)), Error);
+  EXPECT_THAT(error_of([&] { Conversation(chatting_model(scratch / "text", false)); }), HasSubstr("tessera generate"));
+  EXPECT_THAT(error_of([&] { Conversation(testing::talking_model(scratch / "vision")); }), HasSubstr("tessera ask"));
+  EXPECT_THAT(error_of([&] { Conversation(testing::classifier_model(scratch / "vit", {"cat"})); }),
+              HasSubstr("cannot hold a conversation"));
+}
+
+constexpr const char* kSeeing =
+    "{% for m in messages %}[{{ m.role }}] {% if m.content is string %}{{ m.content }}{% else %}{% for p in m.content "
+    "%}{% if p.type == 'image' %}<image>{% else %}{{ p.text }}{% endif %}{% endfor %}{% endif %}\n{% endfor %}{% if "
+    "add_generation_prompt %}[assistant] {% endif %}";
+
+/// A model that sees, its folder, and two pictures.
+class SeeingConversation : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    testing::write_colour(red, {255, 0, 0});
+    testing::write_colour(blue, {0, 0, 255});
+  }
+  Model model(const std::string& family, const char* chat_template = kSeeing) const {
+    return testing::talking_model(scratch / family, family, chat_template);
+  }
+
+  testing::Scratch scratch;
+  const std::filesystem::path red = scratch / "red.png", blue = scratch / "blue.png";
+  const GenerateOptions options = {.max_new_tokens = 6, .do_sample = true, .seed = 5};
+};
+
+/// What a model says to messages and pictures that it was never shown before.
+Answer anew(const Model& model, const ChatJson& messages, const std::vector<std::filesystem::path>& pictures,
+            const GenerateOptions& options) {
+  const torch::NoGradGuard no_gradient;
+  auto& vision = model.as<VisionLanguage>("be tested");
+  std::vector<Image> images;
+  for (const auto& path : pictures) {
+    const std::string bytes = read_file(path);
+    images.push_back(decode_image(Bytes(reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size()), path.string()));
+  }
+  MultimodalBatch batch;
+  if (!images.empty()) batch.pictures = (*model.processor)(images);
+  const std::string text = ChatTemplate(kSeeing).render(messages, {.add_generation_prompt = true});
+  const auto ids = model.tokenizer->encode(vision.expand_placeholders(text, batch.pictures)).ids;
+  batch.text.ids = torch::tensor(ids, torch::kInt64).unsqueeze(0);
+  batch.text.type_ids = torch::zeros_like(batch.text.ids);
+  MultimodalPrompt prompt = vision.begin(batch);
+  GenerateOptions with = options;
+  with.log_probabilities = true;
+  const Generated made = decode(vision, prompt, prompt.state, with).front();
+  Answer answer{model.tokenizer->decode(made.ids), 0};
+  for (const double each : made.log_probabilities) answer.log_probability += each;
+  return answer;
+}
+
+/// "any" goes on with its state, PaliGemma reads all anew, since its prompt is one span, and T5 has an encoder.
+TEST_F(SeeingConversation, EachAnswerIsThatOfAllPicturesAndMessagesReadAnew) {
+  for (const char* family : {"any", "paligemma", "blip2-t5"}) {
+    const Model seeing = model(family);
+    Conversation conversation(seeing);
+    const auto expect_anew = [&](const Answer& answer, const std::vector<std::filesystem::path>& pictures) {
+      ChatJson messages = conversation.history();
+      messages.erase(messages.size() - 1);
+      const Answer wanted = anew(seeing, messages, pictures, options);
+      EXPECT_EQ(answer.text, wanted.text) << family << pictures.size();
+      EXPECT_NEAR(answer.log_probability, wanted.log_probability, 1e-4) << family << pictures.size();
+      EXPECT_LT(answer.log_probability, 0) << family;
+    };
+    expect_anew(conversation.say("hi", options), {});
+    conversation.show(red);
+    expect_anew(conversation.say("what is it?", options), {red});
+    expect_anew(conversation.say("and then?", options), {red});
+    conversation.show(blue);
+    conversation.show(red);
+    expect_anew(conversation.say("and these?", options), {red, blue, red});
+  }
+}
+
+TEST_F(SeeingConversation, WithoutItsPictureTheAnswerIsAnother) {
+  const Model seeing = model("any");
+  Conversation first(seeing), second(seeing);
+  first.show(red);
+  second.show(blue);
+  EXPECT_NE(first.say("what is it?", options).log_probability, second.say("what is it?", options).log_probability);
+}
+
+TEST_F(SeeingConversation, ATextWithOtherPlacesThanPicturesIsRefusedAndChangesNothing) {
+  Conversation conversation(model("any"));
+  EXPECT_THAT(error_of([&] { conversation.say("what is <image>?", options); }), HasSubstr("1 times <image>"));
+  EXPECT_TRUE(conversation.history().empty());
+  conversation.show(red);
+  EXPECT_THAT(error_of([&] { conversation.say("what is <image>?", options); }), HasSubstr("2 times <image>"));
+  EXPECT_NO_THROW(conversation.say("what is it?", options));
+  Conversation blind(model("llava", "{% for m in messages %}{{ m.role }}{% endfor %}"));
+  blind.show(red);
+  EXPECT_THAT(error_of([&] { blind.say("what is it?", options); }), HasSubstr("0 times <image>"));
+}
+
+TEST_F(SeeingConversation, ABridgeThatReadsAnInstructionReadsTheMessage) {
+  const Model seeing = model("instructblip");
+  const auto said = [&](const std::string& message) {
+    Conversation conversation(seeing);
+    conversation.show(red);
+    return conversation.say(message, {.max_new_tokens = 1}).log_probability;
+  };
+  EXPECT_NE(said("what is it?"), said("who is it?"));
+}
+
+TEST_F(SeeingConversation, AFolderWithoutAProcessorSaysSo) {
+  Model seeing = model("any");
+  seeing.processor = nullptr;
+  Conversation conversation(seeing);
+  EXPECT_THAT(error_of([&] { conversation.show(red); }), HasSubstr("holds no image processor"));
+}
+
+TEST_F(SeeingConversation, AFileThatIsNoPictureIsNotShown) {
+  Conversation conversation(model("any"));
+  write_file(scratch / "bad.png", "no picture");
+  EXPECT_THROW(conversation.show(scratch / "bad.png"), Error);
+  EXPECT_NO_THROW(conversation.say("hi", options));
+  EXPECT_EQ(conversation.history()[0].at("content"), "hi");
 }
 
 }  // namespace

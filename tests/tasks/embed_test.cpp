@@ -43,7 +43,7 @@ class Embed : public ::testing::Test {
     const ImageEmbedder embedder(model);
     std::vector<Tensor> rows;
     feed_pictures(embedder.processor(), inputs, {.batch = batch},
-                  [&](const PictureBatch& part) { rows.push_back(embedder.embed(part.pixels)); });
+                  [&](const PictureBatch& part) { rows.push_back(embedder.embed(part.pictures.pixel_values)); });
     return torch::cat(rows);
   }
   /// The mean colour of a picture, as a model of colours sees it.
@@ -72,6 +72,29 @@ Fed feed(const ImageProcessor& processor, std::span<const PictureInput> inputs, 
     fed.error = error.what();
   }
   return fed;
+}
+
+/// With the size and the tiles of each picture, by which LLaVA-NeXT puts it together.
+TEST_F(Embed, ABatchIsWhatTheProcessorMakesOfItsPicturesTogether) {
+  const Json config = {{"image_processor_type", "LlavaNextImageProcessor"},
+                       {"size", {{"shortest_edge", 16}}},
+                       {"crop_size", {{"height", 16}, {"width", 16}}},
+                       {"image_grid_pinpoints", {{16, 32}, {32, 16}}}};
+  write_file(scratch_ / "preprocessor_config.json", config.dump());
+  const ImageProcessor processor = ImageProcessor::load((scratch_ / "preprocessor_config.json").string());
+  const auto inputs = noise(3);
+  std::vector<Image> images;
+  for (const auto& input : inputs) {
+    const std::string bytes = read_input(input);
+    images.push_back(decode_image(Bytes(reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size()), input.name));
+  }
+  const ImageBatch wanted = processor(images);
+  ImageBatch got;
+  feed_pictures(processor, inputs, {.batch = 3}, [&](const PictureBatch& part) { got = part.pictures; });
+  EXPECT_TRUE(torch::equal(got.pixel_values, wanted.pixel_values));
+  EXPECT_TRUE(torch::equal(got.image_sizes, wanted.image_sizes));
+  EXPECT_EQ(got.tiles, wanted.tiles);
+  EXPECT_EQ(got.tiles.size(), 3U);
 }
 
 TEST_F(Embed, ABatchEqualsOneByOne) {

@@ -5,6 +5,7 @@
 #include "encoders/encoder.h"
 #include "language/text_encoder.h"
 #include "layers/promises.h"
+#include "text/examples.h"
 
 namespace tessera::testing {
 namespace {
@@ -78,7 +79,93 @@ Model written_and_loaded(Model& model, const fs::path& folder, const ImageProces
   return load_model(folder);
 }
 
+constexpr int64_t kPlace = 401;
+
+/// Reads and writes bytes, and knows <image>.
+std::shared_ptr<Tokenizer> picture_tokenizer() {
+  Json file = byte_level_json();
+  file["added_tokens"].push_back({{"id", kPlace}, {"content", "<image>"}, {"special", true}, {"normalized", false}});
+  return std::make_shared<Tokenizer>(parse_tokenizer_json(file.dump()));
+}
+
+Json blip2_config(const std::string& type, const Json& text) {
+  const Json vision = {{"hidden_size", 16},        {"intermediate_size", 20}, {"num_hidden_layers", 1},
+                       {"num_attention_heads", 2}, {"image_size", 8},         {"patch_size", 4}};
+  const Json former = {{"hidden_size", 12},         {"num_hidden_layers", 2},  {"num_attention_heads", 3},
+                       {"intermediate_size", 16},   {"vocab_size", 402},       {"max_position_embeddings", 64},
+                       {"encoder_hidden_size", 16}, {"hidden_dropout_prob", 0}};
+  return {{"model_type", type},  {"vision_config", vision}, {"qformer_config", former},
+          {"text_config", text}, {"num_query_tokens", 3},   {"image_token_index", kPlace}};
+}
+
+Json florence2_config() {
+  const Json vision = {{"embed_dim", {8, 12}},    {"depths", {1, 1}},     {"num_heads", {2, 2}},
+                       {"num_groups", {2, 3}},    {"patch_size", {7, 3}}, {"patch_stride", {4, 2}},
+                       {"patch_padding", {3, 1}}, {"window_size", 3},     {"patch_prenorm", {false, true}},
+                       {"projection_dim", 16},    {"drop_path_rate", 0},  {"max_position_embeddings", 5},
+                       {"mlp_ratio", 2}};
+  const Json text = {{"model_type", "bart"},  {"vocab_size", 402},     {"d_model", 16},
+                     {"encoder_layers", 1},   {"decoder_layers", 1},   {"encoder_attention_heads", 2},
+                     {"encoder_ffn_dim", 20}, {"decoder_ffn_dim", 20}, {"decoder_attention_heads", 2},
+                     {"dropout", 0}};
+  return {{"model_type", "florence2"}, {"vision_config", vision}, {"text_config", text}, {"image_token_id", kPlace}};
+}
+
+/// A tower of SigLIP or CLIP and a relative of LLaMA.
+Json tower_config(const std::string& type, const std::string& tower, const std::string& text) {
+  const Json vision = {{"model_type", tower}, {"hidden_size", 16}, {"intermediate_size", 20}, {"num_hidden_layers", 2},
+                       {"image_size", 8},     {"patch_size", 4},   {"num_attention_heads", 2}};
+  const Json language = {{"model_type", text},
+                         {"vocab_size", 402},
+                         {"hidden_size", 24},
+                         {"intermediate_size", 20},
+                         {"num_hidden_layers", 1},
+                         {"num_attention_heads", 2},
+                         {"num_key_value_heads", 2},
+                         {"max_position_embeddings", 256},
+                         {"head_dim", 12}};
+  return {{"model_type", type}, {"vision_config", vision}, {"text_config", language}, {"image_token_index", kPlace}};
+}
+
 }  // namespace
+
+Json talking_config(const std::string& family) {
+  const Json opt = {{"model_type", "opt"}, {"vocab_size", 402},        {"hidden_size", 16},
+                    {"ffn_dim", 20},       {"num_hidden_layers", 1},   {"num_attention_heads", 2},
+                    {"dropout", 0},        {"word_embed_proj_dim", 16}};
+  const Json t5 = {{"model_type", "t5"}, {"vocab_size", 402}, {"d_model", 16},  {"d_kv", 8},
+                   {"d_ff", 20},         {"num_layers", 1},   {"num_heads", 2}, {"dropout_rate", 0}};
+  if (family == "blip2-opt") return blip2_config("blip-2", opt);
+  if (family == "blip2-t5") return blip2_config("blip-2", t5);
+  if (family == "instructblip") return blip2_config("instructblip", opt);
+  if (family == "florence2") return florence2_config();
+  if (family == "llava") return tower_config("llava", "clip_vision_model", "llama");
+  if (family == "paligemma") {
+    Json config = tower_config("paligemma", "siglip_vision_model", "gemma");
+    config["projection_dim"] = 24;
+    return config;
+  }
+  const Json encoder = {{"kind", "vit"}, {"image", {8, 8}}, {"patch", {4, 4}}, {"dim", 16},
+                        {"depth", 1},    {"heads", 2},      {"ffn", 20}};
+  const Json language = {{"kind", "decoder"}, {"vocabulary", kPlace}, {"dim", 24}, {"depth", 2}, {"heads", 2},
+                         {"ffn", 24},         {"context", 256}};
+  const Json bridge = {{"kind", "mlp"}, {"dim", 16}, {"width", 24}};
+  const Json parts = {{"encoder", encoder}, {"bridge", bridge}, {"language", language}, {"placeholder_id", kPlace}};
+  return {{"model_type", "tessera-vision-language"}, {"vision_language", parts}};
+}
+
+Model talking_model(const fs::path& folder, const std::string& family, const std::string& chat_template) {
+  Model model = make_model(talking_config(family), "test");
+  randomise(*model.module, 0.4);
+  model.tokenizer = picture_tokenizer();
+  if (family == "instructblip") model.instruction_tokenizer = picture_tokenizer();
+  model.chat_template = chat_template;
+  std::vector<int64_t> never;
+  for (int64_t id = kWritten; id <= kPlace; ++id)
+    if (id != kEnd && (id < kPlace || family != "any")) never.push_back(id);
+  model.generation = {{"eos_token_id", kEnd}, {"max_new_tokens", 8}, {"suppress_tokens", never}};
+  return written_and_loaded(model, folder, square_pictures(8, 0.5, 0.5));
+}
 
 const std::map<std::string, Rgb>& colour_words() {
   static const std::map<std::string, Rgb> known = {{"red", {1, 0, 0}},  {"scarlet", {1, 0, 0}}, {"green", {0, 1, 0}},

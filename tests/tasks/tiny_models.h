@@ -25,6 +25,17 @@ std::function<void(int64_t)>& before_encoding();
 /// Two towers of transformers with random weights and a few thousand parameters; it reads the colour words.
 Model tower_model(const fs::path& folder);
 
+/// Tokens that a talking model makes: ASCII alone, or the end.
+constexpr int64_t kWritten = 94, kEnd = 400;
+
+/// The config of a vision-language model of any parts, and those of published families: "blip2-opt", "blip2-t5",
+/// "instructblip", "florence2", "paligemma", "llava", "any".
+Json talking_config(const std::string& family);
+
+/// A vision-language model with random weights that reads bytes and pictures of 8 x 8 pixels, and writes ASCII, eight
+/// tokens at most. Written and loaded again.
+Model talking_model(const fs::path& folder, const std::string& family = "any", const std::string& chat_template = "");
+
 /// A ViT with random weights that chooses among its own classes; without names, among two.
 Model classifier_model(const fs::path& folder, const std::vector<std::string>& labels);
 

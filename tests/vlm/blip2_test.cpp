@@ -7,6 +7,7 @@
 #include "layers/family.h"
 #include "layers/promises.h"
 #include "support/scratch.h"
+#include "vlm/prompt_tokenizer.h"
 #include "vlm/vision_language.h"
 
 namespace tessera {
@@ -113,6 +114,27 @@ Tensor answer(VisionLanguage& model, const MultimodalBatch& batch, const std::ve
     at += length;
   }
   return torch::cat(logits, 1);
+}
+
+TEST(PublishedVisionLanguage, SpecialTokensStandBetweenPictureAndText) {
+  for (const Json& config : {blip2(kOpt), florence2()})
+    for (const int64_t known : {kPlace, int64_t{-1}})  // places that stand first need no token
+      EXPECT_EQ(made(config)->prompt_ids("<image><image>a b", testing::prompt_tokenizer(known)),
+                (std::vector<int64_t>{kPlace, kPlace, 1, 3, 4}));
+  EXPECT_EQ(made(first_florence2())->prompt_ids("a b", testing::prompt_tokenizer(-1)), (std::vector<int64_t>{1, 3, 4}));
+}
+
+TEST(PublishedVisionLanguage, EachFamilyIsAskedInItsManner) {
+  const auto replaces = made(blip2(kOpt)), instructs = made(blip2(kOpt, "instructblip")), locates = made(florence2());
+  EXPECT_EQ(replaces->question_prompt("Who?", 1), "<image>Question: Who? Answer:");
+  EXPECT_EQ(replaces->caption_prompt({}, 1), "<image>");
+  EXPECT_EQ(instructs->question_prompt("Who?", 1), "<image>Who?");
+  EXPECT_EQ(instructs->caption_prompt({"de", "German"}, 1), "<image>Describe this picture in German.");
+  EXPECT_EQ(locates->question_prompt("<OCR>", 1), "<image>What is the text in the image?");
+  EXPECT_EQ(locates->caption_prompt({}, 1), "<image>What does the image describe?");
+  EXPECT_EQ(made(first_florence2())->caption_prompt({}, 1), "What does the image describe?");
+  for (const auto& english : {replaces, locates})
+    EXPECT_THAT(error_of([&] { english->caption_prompt({"de", "German"}, 1); }), HasSubstr("not in German"));
 }
 
 TEST(PublishedVisionLanguage, AnAnswerInPiecesIsTheAnswerAtOnce) {

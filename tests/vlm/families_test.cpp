@@ -3,6 +3,7 @@
 
 #include "support/scratch.h"
 #include "vlm/models.h"
+#include "vlm/prompt_tokenizer.h"
 
 namespace tessera {
 namespace {
@@ -173,6 +174,30 @@ TEST(Idefics2, NeighbouringPicturesShareTheTokenBetweenThem) {
             "a" + around + three + around + three + around + "b");
   EXPECT_EQ(testing::idefics2()->expand_placeholders("<image> or <image>", pictures),
             around + three + around + " or " + around + three + around);
+}
+
+using Ids = std::vector<int64_t>;
+
+TEST(VisionLanguage, APromptThatSpellsItsBeginTokenGetsNoOther) {
+  const Tokenizer tokenizer = testing::prompt_tokenizer(testing::kPlace);
+  const auto model = testing::llava();
+  EXPECT_EQ(model->prompt_ids("<image> a <image> b", tokenizer), (Ids{1, 50, 3, 50, 4}));
+  EXPECT_EQ(model->prompt_ids("<s><image> a", tokenizer), (Ids{1, 50, 3}));
+  EXPECT_EQ(testing::paligemma()->prompt_ids("<image><s> a", tokenizer), (Ids{50, 1, 3}));
+}
+
+TEST(VisionLanguage, ATokenizerThatKnowsNoPlaceIsRefused) {
+  EXPECT_THAT(error_of([] { testing::llava()->prompt_ids("<image> a", testing::prompt_tokenizer(-1)); }),
+              HasSubstr("no token <image>"));
+}
+
+TEST(VisionLanguage, EachFamilyIsAskedInItsManner) {
+  EXPECT_EQ(testing::llava()->question_prompt("Who?", 2), "<image><image>\nWho?\n");
+  EXPECT_EQ(testing::llava()->caption_prompt({"de", "German"}, 1), "<image>\nDescribe this picture in German.\n");
+  EXPECT_EQ(testing::llava_next()->question_prompt("Who?", 1), "USER: <image>\nWho? ASSISTANT:");
+  EXPECT_EQ(testing::idefics2()->question_prompt("Who?", 1), "User:<image>Who?<end_of_utterance>\nAssistant:");
+  EXPECT_EQ(testing::paligemma()->question_prompt("Who?", 1), "answer en Who?");
+  EXPECT_EQ(testing::paligemma()->caption_prompt({"de", "German"}, 1), "caption de");
 }
 
 }  // namespace
