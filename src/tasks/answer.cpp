@@ -79,12 +79,22 @@ class TalkerAnswerer : public PictureAnswerer {
       : model_(model), answerer_(model_.as<Talker>(kPurpose), tokenizer_of(model_), max_new_tokens) {}
 
   std::vector<Answer> answer(const ImageBatch& pictures, const PictureRequest& request) override {
-    const std::string question = request.caption.empty() ? request.question : Questions::naming(request.caption);
+    const std::string question = request.caption.empty() ? request.question : naming(request.caption);
     return answerer_.answer(pictures.pixel_values, std::vector(static_cast<size_t>(picture_count(pictures)), question));
   }
   bool takes_batches() const override { return true; }
 
  private:
+  std::string naming(const std::string& language) const {
+    const auto& known = model_.as<Talker>(kPurpose).languages();
+    if (!known.empty() && std::find(known.begin(), known.end(), language) == known.end()) {
+      std::string listed;
+      for (const auto& tag : known) listed += (listed.empty() ? "" : ", ") + tag;
+      throw Error("is no language that this model was trained with", language, "choose among " + listed);
+    }
+    return Questions::naming(language);
+  }
+
   Model model_;
   Answerer answerer_;
 };

@@ -142,6 +142,10 @@ TalkLearner::TalkLearner(Recipe& recipe)
   if (language.is_object() && !language.contains("vocabulary"))
     language["vocabulary"] = tokenizer_of(base_).vocab_size();
   if (const auto begin = base_.tokenizer->special_ids().bos) options_["begin_id"] = *begin;
+  if (!options_.contains("languages")) {
+    options_["languages"] = Json::array();
+    for (const auto& [tag, weight] : recipe_.captions.languages) options_["languages"].push_back(tag);
+  }
   if (!options_.contains("asking")) options_["asking"] = asking_ids(*base_.tokenizer);
   seed_torch(recipe_, Draw::kWeights);
   model_ = make();

@@ -123,7 +123,8 @@ Talker::Talker(const TalkerOptions& options, const std::shared_ptr<DualEncoder>&
       begin_id_(options.begin_id),
       shades_(options.shades),
       noise_(options.noise),
-      asking_(options.asking.begin(), options.asking.end()) {
+      asking_(options.asking.begin(), options.asking.end()),
+      languages_(options.languages) {
   if (shades_ < 2) throw Error("must be at least 2", "shades");
   if (dual->options().dim > width()) throw Error("is narrower than the dual encoder's space", "language.dim");
   naming_ = register_module("naming", std::make_shared<Linear>(dual->options().dim, width()));

@@ -17,9 +17,10 @@ struct TalkerOptions {
   int64_t shades = 8;                   ///< of red, green and blue each, in the histogram of a picture's colours
   int64_t begin_id = 2;                 ///< of the token between question and answer
   std::vector<int64_t> asking;          ///< tokens that make a question of names: "is", "this", "a", "?"
+  std::vector<std::string> languages;   ///< that it was trained to name things in, as tags ("de")
   double noise = 0;                     ///< longest random vector that is added to a picture's unit vector in training
 };
-TESSERA_OPTIONS(TalkerOptions, dual_encoder, bridge, language, cells, patch, shades, begin_id, asking, noise)
+TESSERA_OPTIONS(TalkerOptions, dual_encoder, bridge, language, cells, patch, shades, begin_id, asking, languages, noise)
 
 /// A dual encoder as the encoder of a vision-language model. Its vector of a picture says what is shown; the tokens are
 /// thumbnails of the cells of a coarse grid, for what that vector has overlooked. The tower's features are no tokens: a
@@ -62,6 +63,8 @@ class Talker : public VisionLanguage {
   int64_t picture_length() const { return length_; }
   std::vector<int64_t> picture_lengths(const ImageBatch& pictures) const override;
   Tokens join(const std::vector<Tensor>& pictures, const TextBatch& text) override;
+  /// Tags of the languages that it was trained to name things in; empty: not known.
+  const std::vector<std::string>& languages() const { return languages_; }
   /// The token between question and answer.
   int64_t begin_id() const { return begin_id_; }
 
@@ -75,6 +78,7 @@ class Talker : public VisionLanguage {
   int64_t length_, begin_id_, shades_;
   double noise_;
   std::set<int64_t> asking_;
+  std::vector<std::string> languages_;
   bool frozen_ = false;
   std::shared_ptr<Linear> naming_, likeness_;
   std::shared_ptr<Mlp> colours_;

@@ -237,6 +237,37 @@ TEST_F(TalkLearnerTest, TheColoursOfAPictureAreWhereverTheyAre) {
   EXPECT_FALSE(colours(pixels).allclose(colours(darker), 1e-4, 1e-5));
 }
 
+TEST_F(TalkLearnerTest, CaptionsComeInTheLanguagesOfTheTraining) {
+  run(recipe_json(), "run");
+  const auto answerer = picture_answerer(load_model(folder_ / "run" / "model"));
+  ImageBatch pictures;
+  pictures.pixel_values = torch::rand({2, 3, 16, 16});
+  EXPECT_EQ(answerer->answer(pictures, {.caption = "en"}).size(), 2);
+  try {
+    answerer->answer(pictures, {.caption = "de"});
+    FAIL() << "German was never trained";
+  } catch (const Error& error) {
+    EXPECT_THAT(error.what(), ::testing::HasSubstr("choose among en"));
+  }
+}
+
+TEST_F(TalkLearnerTest, VectorsAreDisturbedInTrainingAlone) {
+  Json json = recipe_json();
+  json["model"]["noise"] = 1;
+  run(json, "run");
+  const torch::NoGradGuard no_gradient;
+  const Model model = load_model(folder_ / "run" / "model");
+  auto& talker = model.as<Talker>("talk");
+  const Tensor pixels = torch::rand({1, 3, 16, 16});
+  const Tensor first = talker.picture_tokens(pixels);
+  EXPECT_TRUE(first.equal(talker.picture_tokens(pixels)));
+  talker.train();
+  const Tensor disturbed = talker.picture_tokens(pixels)[0];
+  EXPECT_FALSE(disturbed[0].allclose(first[0][0], 1e-3, 1e-4));
+  EXPECT_TRUE(disturbed.narrow(0, 1, talker.picture_length() - 1)
+                  .allclose(first[0].narrow(0, 1, talker.picture_length() - 1), 1e-5, 1e-6));
+}
+
 TEST_F(TalkLearnerTest, QuestionsBeyondTheContextAndUnknownKindsAreRefused) {
   run(recipe_json(), "run");
   const Model model = load_model(folder_ / "run" / "model");
