@@ -8,13 +8,20 @@
 #include "tasks/inputs.h"
 
 namespace tessera {
-namespace {
 
 Image read_picture(const std::string& path) {
   const std::string bytes = read_input({path});
   const Image image = decode_image(Bytes(reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size()), path);
   return image.channels == 4 ? composite(image, {255, 255, 255}) : image;
 }
+
+Encoding encode_rendered(const Tokenizer& tokenizer, const std::string& text) {
+  const auto begin = tokenizer.special_ids().bos;
+  const auto spelled = begin ? tokenizer.id_to_token(*begin) : std::nullopt;
+  return tokenizer.encode(text, !(spelled && text.starts_with(*spelled)));
+}
+
+namespace {
 
 /// Passes on tokens as text, without those that end it.
 class Speech {
@@ -83,9 +90,7 @@ struct Conversation::TemplateSpeaker : Speaker {
   std::vector<int64_t> ids_of(const ChatJson& messages) const {
     std::string text = format->render(messages, {.add_generation_prompt = true});
     if (!images.empty()) text = vision->expand_placeholders(text, (*model.processor)(images));
-    const auto begin = model.tokenizer->special_ids().bos;
-    const auto spelled = begin ? model.tokenizer->id_to_token(*begin) : std::nullopt;
-    return model.tokenizer->encode(text, !(spelled && text.starts_with(*spelled))).ids;
+    return encode_rendered(*model.tokenizer, text).ids;
   }
 
   /// What the state has not seen of these ids. A prompt whose tokens see each other both ways is read anew.

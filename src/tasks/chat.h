@@ -7,6 +7,13 @@
 
 namespace tessera {
 
+/// A picture file as models take it: what it has of alpha is laid over white. @throws Error when it is none
+Image read_picture(const std::string& path);
+
+/// The tokens of a text that a chat template wrote. The token that begins a text is added where the text does not spell
+/// it already.
+Encoding encode_rendered(const Tokenizer& tokenizer, const std::string& text);
+
 /// What takes part in an answer beside its options. All may be missing.
 struct ChatHooks {
   std::function<void(const std::string& piece)> on_text = nullptr;  ///< pieces as they become certain
