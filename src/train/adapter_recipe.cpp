@@ -1,5 +1,7 @@
 #include "train/adapter_recipe.h"
 
+#include <algorithm>
+#include <cmath>
 #include <set>
 
 #include "core/error.h"
@@ -110,7 +112,8 @@ PeftConfig adapter_config(const TuneOptions& options, const Model& base) {
   }
   json["peft_type"] = "LORA";
   json["r"] = options.rank;
-  json["lora_alpha"] = options.alpha;
+  const bool whole = options.alpha == std::floor(options.alpha);  // PEFT writes a whole number as one
+  json["lora_alpha"] = whole ? Json(static_cast<int64_t>(options.alpha)) : Json(options.alpha);
   json["lora_dropout"] = options.dropout;
   json["use_dora"] = options.method == "dora";
   json["use_rslora"] = options.method == "rslora";
@@ -124,25 +127,6 @@ double usual_learning_rate(const std::string& method) {
   if (method == "prefix") return 1e-2;
   if (method == "prompt") return 3e-2;
   return 2e-4;
-}
-
-bool adds_tokens(const TuneOptions& options) { return options.method == "prefix" || options.method == "prompt"; }
-
-void check_tune(const TuneOptions& o, const std::string& where) {
-  check_choice(o.method, {"lora", "dora", "rslora", "ia3", "bottleneck", "prefix", "prompt"}, where + ".method");
-  if (o.data.empty()) throw Error("names no data", where + ".data", "give files of JSON lines");
-  const auto positive = [&](int64_t value, const char* key) {
-    if (value < 1) throw Error("must be positive", where + "." + key);
-  };
-  positive(o.rank, "rank");
-  positive(o.bottleneck, "bottleneck");
-  positive(o.virtual_tokens, "virtual_tokens");
-  if (o.alpha <= 0) throw Error("must be positive", where + ".alpha");
-  if (o.dropout < 0 || o.dropout >= 1) throw Error("must lie in [0, 1)", where + ".dropout");
-  if (o.length < 0) throw Error("must not be negative", where + ".length");
-  if (o.checkpointing && o.method == "prefix")
-    throw Error("a prefix is a state, and blocks that go on from a state are not computed again",
-                where + ".checkpointing", "leave it out, or take method prompt");
 }
 
 }  // namespace tessera

@@ -57,6 +57,20 @@ ChatJson messages_of_llava(const ChatJson& conversations) {
   return messages;
 }
 
+/// The messages of a line; null where it has a text instead.
+/// @param first  becomes the number of those of a prompt, which are not learned
+ChatJson messages_of(const ChatJson& line, size_t& first) {
+  if (line.contains("messages")) return line.at("messages");
+  if (line.contains("conversations")) return messages_of_llava(line.at("conversations"));
+  if (!line.contains("prompt") || !line.at("prompt").is_array()) return nullptr;
+  if (!line.contains("completion") || !line.at("completion").is_array())
+    throw Error("\"prompt\" is a list of messages and \"completion\" is none", "", "both are texts, or both are lists");
+  ChatJson messages = line.at("prompt");
+  first = messages.size();
+  for (const ChatJson& message : line.at("completion")) messages.push_back(message);
+  return messages;
+}
+
 /// What "image" or "images" list.
 std::vector<std::string> listed_pictures(const ChatJson& line) {
   std::vector<std::string> pictures;
@@ -87,7 +101,7 @@ std::vector<std::string> pictures_of(const ChatJson& messages, const std::vector
   return pictures;
 }
 
-ChatJson first(const ChatJson& messages, size_t count) {
+ChatJson first_of(const ChatJson& messages, size_t count) {
   return ChatJson(messages.begin(), messages.begin() + static_cast<std::ptrdiff_t>(count));
 }
 
@@ -147,10 +161,9 @@ TuneExample ExampleReader::example(const ChatJson& line, const fs::path& folder)
   };
   const std::vector<std::string> listed = listed_pictures(line);
   TuneExample made;
-  if (line.contains("messages") || line.contains("conversations")) {
-    const ChatJson messages =
-        line.contains("messages") ? line.at("messages") : messages_of_llava(line.at("conversations"));
-    made = of_messages(messages, located(pictures_of(messages, listed)));
+  size_t first = 0;
+  if (const ChatJson messages = messages_of(line, first); !messages.is_null()) {
+    made = of_messages(messages, first, located(pictures_of(messages, listed)));
   } else if (line.contains("prompt")) {
     made = of_completion(line, located(listed));
   } else {
@@ -174,21 +187,22 @@ std::string ExampleReader::with_places(const std::string& text, const ImageBatch
   return model_.as<VisionLanguage>("see pictures").expand_placeholders(text, pictures);
 }
 
-TuneExample ExampleReader::of_messages(const ChatJson& messages, std::vector<std::string> pictures) const {
+TuneExample ExampleReader::of_messages(const ChatJson& messages, size_t first,
+                                       std::vector<std::string> pictures) const {
   if (!chat_)
     throw Error("the model ships no chat template", "",
                 "put its chat_template.jinja into the folder, or write {\"prompt\": ..., \"completion\": ...}");
   if (!pictures.empty()) model_.as<VisionLanguage>("see pictures");
   std::map<size_t, ImageBatch> read;  // by how many
   const auto written = [&](size_t count, bool answer_follows) {
-    const ChatJson part = first(messages, count);
+    const ChatJson part = first_of(messages, count);
     const size_t seen = chat_pictures(part).size();
     if (!read.contains(seen)) read[seen] = read_pictures(pictures, seen);
     return with_places(chat_->render(part, {.add_generation_prompt = answer_follows, .now = kDate}), read[seen]);
   };
   const std::string whole = written(messages.size(), false);
   std::vector<TextSpan> answers;
-  for (size_t i = 0; i < messages.size(); ++i) {
+  for (size_t i = first; i < messages.size(); ++i) {
     if (!is_assistant(messages[i])) continue;
     const std::string before = written(i, true), after = written(i + 1, false);
     if (!whole.starts_with(after))

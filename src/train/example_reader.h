@@ -25,7 +25,8 @@ struct ExampleOptions {
 ///
 /// Messages (a content may be parts, {"type": "image", "path": ...} among them) are written by the chat template of the
 /// model's folder, and what it adds for each turn of the assistant is learned, the end of the turn included. A
-/// completion, behind which the end token is put, is learned and its prompt is not; both are taken as they are. "image"
+/// completion, behind which the end token is put, is learned and its prompt is not; both are taken as they are, or are
+/// lists of messages. "image"
 /// or "images" name the pictures of places that name none themselves. Paths are relative to the file.
 class ExampleReader {
  public:
@@ -38,7 +39,8 @@ class ExampleReader {
   TuneExample example(const ChatJson& line, const std::filesystem::path& folder) const;
 
  private:
-  TuneExample of_messages(const ChatJson& messages, std::vector<std::string> pictures) const;
+  /// @param first  the message from which on the assistant's turns are learned
+  TuneExample of_messages(const ChatJson& messages, size_t first, std::vector<std::string> pictures) const;
   TuneExample of_completion(const ChatJson& line, std::vector<std::string> pictures) const;
   /// Pictures from the files: the first `count`, as the processor makes them.
   ImageBatch read_pictures(const std::vector<std::string>& pictures, size_t count) const;

@@ -35,7 +35,8 @@ std::string to_string(const std::map<std::string, double>& measures);
 ///
 /// The folder holds recipe.json, tokenizer/, state.safetensors (all that a resumed run needs: weights, averages,
 /// moments), best.safetensors (the averaged weights that evaluated best), metrics.jsonl, report.html, and at the end
-/// model/. A folder with a state is resumed; the resumed run is bit-identical to one that was never stopped.
+/// model/ (of an adapter: adapter/). A folder with a state is resumed; the resumed run is bit-identical to one that was
+/// never stopped.
 class Trainer {
  public:
   /// Reads the data and the state. @throws Error, also when the folder's recipe is another one, naming the key

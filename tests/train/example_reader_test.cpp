@@ -66,10 +66,22 @@ TEST_F(ExampleReaderTest, WhatTheAssistantSaysIsLearnedWithItsEndAndNothingElse)
             "[system] be the best\n[user] hi\n[assistant] hello the<|end|>\n[user] and?\n[assistant] bye<|end|>\n");
 }
 
+TEST_F(ExampleReaderTest, OfAPromptOfMessagesNothingIsLearned) {
+  const ExampleReader from = reader();
+  const TuneExample made = example(
+      R"({"prompt": [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "hello"}, {"role": "user",
+      "content": "and?"}], "completion": [{"role": "assistant", "content": "bye"}]})",
+      from);
+  EXPECT_EQ(learned(made), "bye<|end|>\n");
+  EXPECT_THAT(refusal([&] { example(R"({"prompt": [], "completion": "bye"})", from); }), HasSubstr("both"));
+}
+
 TEST_F(ExampleReaderTest, ACompletionIsLearnedWithTheEndToken) {
   const ExampleReader from = reader(gpt2_config(), false);
   const TuneExample made = example(R"({"prompt": "2 + 2 =", "completion": " the 4"})", from);
   EXPECT_EQ(learned(made), " the 4<|end|>");
+  EXPECT_EQ(learned(example(R"({"prompt": "", "completion": "the"})", from)),
+            "<|end|>");  // nothing stands before "the"
   const TuneExample spelled = example(R"({"prompt": "a", "completion": "b<|end|>"})", from);
   EXPECT_EQ(learned(spelled), "b<|end|>");
   EXPECT_THAT(refusal([&] { example(R"({"messages": [{"role": "user", "content": "a"}]})", from); }),

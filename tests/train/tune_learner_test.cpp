@@ -166,6 +166,27 @@ TEST_F(TuneLearnerTest, MergingEqualsNotMerging) {
   EXPECT_THROW(adapt_by_merging(model, folder_ / "bottleneck" / "adapter"), Error);
 }
 
+TEST_F(TuneLearnerTest, TheLossIsThatOfTheAnswersTokensAlone) {
+  write_file(folder_ / "one.jsonl", turn("red?", "yes"));
+  Json json = recipe("llama", "lora");
+  json["tune"]["data"] = {(folder_ / "one.jsonl").string()};
+  json["batch"] = 1;
+  Recipe read = read_recipe(json, "");
+  TuneLearner learner(read);
+  learner.begin(0);
+  const double loss = learner.step(0);
+
+  const Model model = load_model(folder_ / "llama");
+  const auto before = model.tokenizer->encode("[user] red?\n[assistant] ").ids;
+  const auto all = model.tokenizer->encode("[user] red?\n[assistant] yes<|end|>\n").ids;
+  const Tensor ids = torch::tensor(all, torch::kInt64).unsqueeze(0);
+  Tensor labels = ids.clone();
+  labels.narrow(1, 0, static_cast<int64_t>(before.size())).fill_(-100);
+  const torch::NoGradGuard no_gradient;
+  const Tensor logits = model.as<LanguageModel>("be compared").forward({ids, {}, {}});
+  EXPECT_NEAR(loss, next_token_loss(logits, labels).item<double>(), 1e-5);
+}
+
 TEST_F(TuneLearnerTest, PackedRowsLearnWhatTheirExamplesWouldAlone) {
   for (const std::string base : {"gpt2", "llama"}) {
     Json packed = recipe(base, "lora"), alone = packed;
@@ -249,6 +270,19 @@ TEST_F(TuneLearnerTest, ModulesAreThoseThatPeftTakesUnlessOthersAreNamed) {
   Json json = recipe("llama", "lora");
   json["tune"]["targets"] = {"nothing_like_it"};
   EXPECT_THROW(run(json, "run"), Error);
+}
+
+TEST_F(TuneLearnerTest, AModelThatReadsASourceIsRefused) {
+  write_model({{"model_type", "t5"},
+               {"vocab_size", 402},
+               {"d_model", 16},
+               {"d_kv", 4},
+               {"d_ff", 24},
+               {"num_layers", 1},
+               {"num_heads", 4}},
+              folder_ / "t5");
+  EXPECT_THROW(run(recipe("t5", "lora"), "run"), Error);
+  EXPECT_THROW(run(recipe("t5", "prompt"), "run"), Error);
 }
 
 TEST_F(TuneLearnerTest, RecipesThatMeanNothingAreRefused) {
