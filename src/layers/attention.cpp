@@ -33,16 +33,9 @@ Attention::Attention(const AttentionOptions& options, std::shared_ptr<PositionBi
 
 namespace {
 
-/// Of rows that hold several sequences, each of which begins where the coordinates fall: B x 1 x L x L, true where a
-/// key belongs to another one than the query. Undefined where every row is one sequence.
-Tensor in_another_sequence(const Tensor& at) {
-  const int64_t length = at.size(1);
-  if (length < 2) return {};
-  const Tensor falls = at.narrow(1, 1, length - 1).lt(at.narrow(1, 0, length - 1));
-  if (!falls.any().item<bool>()) return {};
-  const Tensor number = torch::constant_pad_nd(falls.to(torch::kInt64).cumsum(1), {1, 0});
-  return number.unsqueeze(2).ne(number.unsqueeze(1)).unsqueeze(1);
-}
+/// B x 1 x L x L, true where a key belongs to another sequence of its row than the query.
+/// @param number  B x L, of the sequence that each token belongs to
+Tensor in_another_sequence(const Tensor& number) { return number.unsqueeze(2).ne(number.unsqueeze(1)).unsqueeze(1); }
 
 }  // namespace
 
@@ -67,9 +60,8 @@ Tensor Attention::mix(const Tokens& tokens, KeyValueCache* cache) {
   if (cache) seen = cache->append(seen);
   const int64_t keys = seen.keys.size(2);
   Tensor bias = attention_bias(seen.mask, o.causal, o.window, length, keys, q.options(), tokens.span);
-  if (o.causal && !cache && tokens.at.defined() && tokens.at.size(-1) == 1)
-    if (const Tensor apart = in_another_sequence(tokens.at.select(-1, 0)); apart.defined())
-      bias = bias.masked_fill(apart, bias.min());  // what it hides has the lowest value already
+  if (o.causal && !cache && length > 1 && tokens.at.defined() && tokens.at.size(-1) == 2)
+    bias = bias.masked_fill(in_another_sequence(tokens.at.select(-1, 1)), bias.min());  // the lowest hides already
   if (bias_) {
     const Tensor at =
         cache || !tokens.at.defined() ? key_positions(seen.mask, keys, q.options()) : tokens.at.select(-1, 0);

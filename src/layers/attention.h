@@ -33,8 +33,8 @@ struct AttentionOptions {
 /// Query, key and value are one fused projection, heads + 2 kv heads of width d; the name tables split it for
 /// checkpoints that store three. Tokens whose mask is false are not attended to; those of one span that come in one
 /// call attend to each other whatever causal and window say. A row may hold several sequences, packed one behind the
-/// other: where it is causal and the coordinates of a call without state fall back, another sequence begins, which sees
-/// nothing of those before it. Taps: "weights" (B x heads x L x S), "context" (before the
+/// other: where it is causal and a call without state has two coordinates, the second is the number of a token's
+/// sequence, and a token sees only those of its own. Taps: "weights" (B x heads x L x S), "context" (before the
 /// projection). Its state is a KeyValueCache.
 class Attention : public Mixer {
  public:

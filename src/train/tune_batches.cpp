@@ -71,24 +71,25 @@ TuneBatch TuneBatches::together(const std::vector<size_t>& rows) const {
   batch.text.ids = torch::full({count, longest}, padding_, torch::kInt64);
   batch.text.mask = torch::zeros({count, longest}, torch::kBool);
   batch.text.type_ids = torch::zeros({count, longest}, torch::kInt64);
-  batch.at = torch::zeros({count, longest}, torch::kInt64);
+  batch.at = torch::zeros({count, longest, 2}, torch::kInt64);
   batch.labels = torch::full({count, longest}, kIgnored, torch::kInt64);
   std::vector<Image> images;
   for (int64_t r = 0; r < count; ++r) {
     int64_t* ids = batch.text.ids.data_ptr<int64_t>() + r * longest;
-    int64_t* at = batch.at.data_ptr<int64_t>() + r * longest;
+    int64_t* at = batch.at.data_ptr<int64_t>() + 2 * r * longest;
     int64_t* labels = batch.labels.data_ptr<int64_t>() + r * longest;
     int64_t* types = batch.text.type_ids.data_ptr<int64_t>() + r * longest;
-    int64_t next = 0, type = 0;
+    int64_t next = 0, type = 0, number = 0;
     for (const size_t index : rows_[rows[static_cast<size_t>(r)]]) {
       const TuneExample& example = examples_[index];
       for (size_t i = 0; i < example.ids.size(); ++i, ++next) {
         ids[next] = example.ids[i];
-        at[next] = static_cast<int64_t>(i);
+        at[2 * next] = static_cast<int64_t>(i), at[2 * next + 1] = number;
         // The token before the first one belongs to another example.
         if (example.learned[i] && i > 0) labels[next] = example.ids[i], type = 1, ++batch.learned;
         types[next] = type;
       }
+      ++number;
       for (const std::string& picture : example.pictures) images.push_back(read_picture(picture));
     }
     std::fill_n(batch.text.mask.data_ptr<bool>() + r * longest, next, true);

@@ -9,7 +9,8 @@ namespace tessera {
 /// Rows of one or more examples, as one step takes them.
 struct TuneBatch {
   TextBatch text;       ///< B x L; type ids are 0 for a prompt and 1 from the first learned token of a row on
-  Tensor at;            ///< B x L, int64: each token's place in its example; undefined where every row is one example
+  Tensor at;            ///< B x L x 2, int64: each token's place in its example, and which of its row that is;
+                        ///< undefined where every row is one example
   Tensor labels;        ///< B x L, int64: the learned tokens, -100 elsewhere
   ImageBatch pictures;  ///< of all rows, in the order of their places; pixel_values undefined: none
   int64_t learned = 0;  ///< how many tokens are

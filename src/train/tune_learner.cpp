@@ -147,7 +147,7 @@ std::pair<Tensor, Tensor> TuneLearner::predict(LanguageModel& model, const TuneB
     tokens.x = model.embed(batch.text.ids);
     tokens.mask = batch.text.mask;
   }
-  if (batch.at.defined()) tokens.at = batch.at.unsqueeze(-1);
+  if (batch.at.defined()) tokens.at = batch.at;
   const Tensor hidden = model.hidden(tokens, nullptr).x;  // B x L x D
   const int64_t length = hidden.size(1) - 1, before = hidden.size(1) - batch.labels.size(1);
   const Tensor labels = torch::constant_pad_nd(batch.labels, {before, 0}, kIgnored).narrow(1, 1, length);

@@ -187,13 +187,14 @@ TEST(Attention, PackedSequencesAreAsIfEachWereAlone) {
            {.causal = true}, {.causal = true, .rotary = RotaryOptions{}}, {.causal = true, .window = 2}}) {
     const auto mixer = attention(options);
     Tokens packed = tokens(1, 9);
-    packed.at = torch::tensor({0, 1, 2, 3, 0, 1, 2, 0, 0}, torch::kInt64).view({1, 9, 1});
+    packed.at = torch::tensor({0, 1, 2, 3, 0, 1, 2, 0, 0, 0, 0, 0, 0, 1, 1, 1, 0, 0}, torch::kInt64).view({1, 2, 9});
+    packed.at = packed.at.transpose(1, 2);
     packed.mask = first(7, 9);
     const Tensor together = mixer->forward(packed);
     for (const auto& [begin, length] : std::vector<std::pair<int64_t, int64_t>>{{0, 4}, {4, 3}}) {
       Tokens alone;
       alone.x = packed.x.narrow(1, begin, length);
-      alone.at = packed.at.narrow(1, begin, length);
+      alone.at = packed.at.narrow(1, begin, length).narrow(2, 0, 1);
       EXPECT_LT(distance(mixer->forward(alone), together.narrow(1, begin, length)), 1e-5) << begin;
     }
   }
