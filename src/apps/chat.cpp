@@ -9,6 +9,7 @@
 #include "core/error.h"
 #include "core/files.h"
 #include "core/stop.h"
+#include "tasks/adapt.h"
 #include "tasks/generate_text.h"
 #include "tasks/inputs.h"
 
@@ -21,7 +22,7 @@ constexpr const char* kHelp =
 
 struct ChatArguments {
   DecodingArguments decoding;
-  std::string model;
+  std::string model, adapter;
   std::vector<std::string> images;
   bool json = false;
 };
@@ -30,7 +31,7 @@ struct ChatArguments {
 class Terminal {
  public:
   explicit Terminal(const ChatArguments& arguments)
-      : model_(open_model(arguments.model)),
+      : model_(open_adapted_model(arguments.model, arguments.adapter)),
         options_(arguments.decoding.over(default_decoding(model_))),
         conversation_(model_),
         json_(arguments.json),
@@ -100,6 +101,7 @@ std::function<int()> declare(CLI::App& command) {
   command.add_option("model", arguments->model, "Model folder (default: the one that Tessera ships)");
   command.add_option("--image", arguments->images, "A picture that goes with the first message; may be repeated")
       ->allow_extra_args(false);
+  command.add_option("--adapter", arguments->adapter, "A PEFT folder, as tessera tune writes it");
   command.add_flag("--json", arguments->json, "One JSON object for each answer: input, text, log_probability");
   arguments->decoding.declare(command);
   command.footer("Example: tessera chat --image picture.png");

@@ -5,6 +5,7 @@
 #include "apps/decoding_arguments.h"
 #include "core/files.h"
 #include "core/stop.h"
+#include "tasks/adapt.h"
 #include "tasks/generate_text.h"
 #include "tasks/inputs.h"
 
@@ -13,7 +14,7 @@ namespace {
 
 struct GenerateArguments {
   DecodingArguments decoding;
-  std::string model, draft, schema;
+  std::string model, adapter, draft, schema;
   std::vector<std::string> prompts;
   TextGenerateOptions text;
   bool json = false;
@@ -46,7 +47,7 @@ Json to_json(const std::string& input, const GeneratedText& made, bool each) {
 
 int generate(GenerateArguments arguments) {
   const std::vector<std::string> prompts = prompts_of(arguments.prompts);
-  const Model model = open_model(arguments.model);
+  const Model model = open_adapted_model(arguments.model, arguments.adapter);
   TextGenerateOptions& options = arguments.text;
   options.decode = arguments.decoding.over(default_decoding(model));
   const bool each = options.decode.log_probabilities;
@@ -89,6 +90,7 @@ std::function<int()> declare(CLI::App& command) {
   auto arguments = std::make_shared<GenerateArguments>();
   command.add_option("model", arguments->model, "Model folder")->required();
   command.add_option("prompts", arguments->prompts, "Texts to go on with; - reads one a line")->required();
+  command.add_option("--adapter", arguments->adapter, "A PEFT folder, as tessera tune writes it");
   command.add_flag("--json", arguments->json, "One JSON object a line: input, text, tokens, log_probability, finish");
   command.add_option("--batch", arguments->text.batch, "Prompts at a time")
       ->check(CLI::PositiveNumber)

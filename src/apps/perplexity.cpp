@@ -4,20 +4,21 @@
 
 #include "apps/verbs.h"
 #include "core/files.h"
+#include "tasks/adapt.h"
 #include "tasks/inputs.h"
 
 namespace tessera::apps {
 namespace {
 
 struct PerplexityArguments {
-  std::string model, file;
+  std::string model, file, adapter;
   PerplexityOptions options;
   bool json = false;
 };
 
 int measure(const PerplexityArguments& arguments) {
   const std::string text = read_file(arguments.file);
-  const Perplexity found = perplexity(open_model(arguments.model), text, arguments.options);
+  const Perplexity found = perplexity(open_adapted_model(arguments.model, arguments.adapter), text, arguments.options);
   if (arguments.json) {
     const Json line = {{"file", arguments.file},         {"tokens", found.tokens},
                        {"predicted", found.predicted},   {"mean_nll", found.mean_nll},
@@ -41,6 +42,7 @@ std::function<int()> declare(CLI::App& command) {
       ->check(CLI::PositiveNumber);
   command.add_option("--stride", arguments->options.stride, "By how many it moves on (default: half of the window)")
       ->check(CLI::PositiveNumber);
+  command.add_option("--adapter", arguments->adapter, "A PEFT folder, as tessera tune writes it");
   command.add_flag("--json", arguments->json, "One JSON object");
   command.footer("Example: tessera perplexity models/gpt2 book.txt --stride 512");
   return [arguments] { return measure(*arguments); };

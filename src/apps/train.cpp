@@ -25,8 +25,9 @@ int train(const TrainArguments& arguments) {
   Trainer trainer(read_recipe(json, ""), {.folder = run, .new_recipe = arguments.new_recipe, .stop = {}});
   const RunResult result = trainer.run();
   if (!result.finished) return 0;
-  trainer.save_model_folder(run / "model");
-  std::printf("%s: trained for %lld steps, loss %.4f\n", (run / "model").c_str(), static_cast<long long>(result.step),
+  const fs::path made = run / (trainer.recipe().tune ? "adapter" : "model");
+  trainer.save_model_folder(made);
+  std::printf("%s: trained for %lld steps, loss %.4f\n", made.c_str(), static_cast<long long>(result.step),
               result.loss);
   for (const auto& [set, measures] : result.scores) std::printf("%s: %s\n", set.c_str(), to_string(measures).c_str());
   return 0;

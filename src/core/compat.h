@@ -9,6 +9,15 @@ namespace tessera {
 #define TESSERA_TORCH_AT_LEAST(major, minor) \
   (TORCH_VERSION_MAJOR > (major) || (TORCH_VERSION_MAJOR == (major) && TORCH_VERSION_MINOR >= (minor)))
 
+/// What matrix products and convolutions on the CPU run in at present: float32 where no Autocast lives.
+inline torch::ScalarType autocast_type() {
+#if TESSERA_TORCH_AT_LEAST(2, 4)
+  return at::autocast::is_autocast_enabled(at::kCPU) ? at::autocast::get_autocast_dtype(at::kCPU) : torch::kFloat32;
+#else
+  return at::autocast::is_cpu_enabled() ? at::autocast::get_autocast_cpu_dtype() : torch::kFloat32;
+#endif
+}
+
 /// While it lives, matrix products and convolutions on the CPU run in `dtype` (float32: nothing changes). Parameters
 /// and their gradients stay float32.
 class Autocast {

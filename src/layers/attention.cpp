@@ -31,6 +31,14 @@ Attention::Attention(const AttentionOptions& options, std::shared_ptr<PositionBi
   if (o.rotary) rotary_.emplace(*o.rotary, o.width());
 }
 
+namespace {
+
+/// B x 1 x L x L, true where a key belongs to another sequence of its row than the query.
+/// @param number  B x L, of the sequence that each token belongs to
+Tensor in_another_sequence(const Tensor& number) { return number.unsqueeze(2).ne(number.unsqueeze(1)).unsqueeze(1); }
+
+}  // namespace
+
 Tensor Attention::project(const Tensor& x) {
   const Tensor qkv = qkv_->forward(x);
   return query_bias_.defined() ? qkv + torch::cat({query_bias_, torch::zeros_like(value_bias_), value_bias_}) : qkv;
@@ -52,6 +60,8 @@ Tensor Attention::mix(const Tokens& tokens, KeyValueCache* cache) {
   if (cache) seen = cache->append(seen);
   const int64_t keys = seen.keys.size(2);
   Tensor bias = attention_bias(seen.mask, o.causal, o.window, length, keys, q.options(), tokens.span);
+  if (o.causal && !cache && length > 1 && tokens.at.defined() && tokens.at.size(-1) == 2)
+    bias = bias.masked_fill(in_another_sequence(tokens.at.select(-1, 1)), bias.min());  // the lowest hides already
   if (bias_) {
     const Tensor at =
         cache || !tokens.at.defined() ? key_positions(seen.mask, keys, q.options()) : tokens.at.select(-1, 0);

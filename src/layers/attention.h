@@ -32,7 +32,9 @@ struct AttentionOptions {
 /// Multi-head softmax attention (Vaswani et al., 2017): softmax(Q K^T / sqrt(d)) V.
 /// Query, key and value are one fused projection, heads + 2 kv heads of width d; the name tables split it for
 /// checkpoints that store three. Tokens whose mask is false are not attended to; those of one span that come in one
-/// call attend to each other whatever causal and window say. Taps: "weights" (B x heads x L x S), "context" (before the
+/// call attend to each other whatever causal and window say. A row may hold several sequences, packed one behind the
+/// other: where it is causal and a call without state has two coordinates, the second is the number of a token's
+/// sequence, and a token sees only those of its own. Taps: "weights" (B x heads x L x S), "context" (before the
 /// projection). Its state is a KeyValueCache.
 class Attention : public Mixer {
  public:

@@ -1,6 +1,7 @@
 #include "layers/block.h"
 
 #include "layers/grid.h"
+#include "layers/recompute.h"
 
 namespace tessera {
 
@@ -30,6 +31,9 @@ Block::Block(const BlockOptions& options, std::shared_ptr<Mixer> mixer, std::sha
 }
 
 Tokens Block::run(const Tokens& tokens, State* state) {
+  if (!state && Recomputation::active())
+    return tokens.with(recomputed(
+        *this, [this, rest = tokens.with({})](const Tensor& x) { return run(rest.with(x), nullptr).x; }, tokens.x));
   Tokens result = tokens;
   if (mixer_) {
     if (position1_) result = add_convolved(result, *position1_);

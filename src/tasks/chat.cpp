@@ -10,12 +10,6 @@ namespace {
 
 constexpr const char* kPurpose = "hold a conversation";
 
-Image read_picture(const std::string& path) {
-  const std::string bytes = read_input({path});
-  const Image image = decode_image(Bytes(reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size()), path);
-  return image.channels == 4 ? composite(image, {255, 255, 255}) : image;
-}
-
 /// The words of the last message.
 std::string words_of(const ChatJson& messages) {
   const ChatJson& content = messages.back().at("content");

@@ -125,6 +125,12 @@ std::string read_input(const PictureInput& input) {
   return bytes;
 }
 
+Image read_picture(const std::string& path) {
+  const std::string bytes = read_input({path});
+  const Image image = decode_image(Bytes(reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size()), path);
+  return image.channels == 4 ? composite(image, {255, 255, 255}) : image;
+}
+
 fs::path default_model_folder() {
   const char* remedy = "give --model FOLDER, or set TESSERA_MODEL";
   if (const char* named = std::getenv("TESSERA_MODEL"); named && *named) {

@@ -28,6 +28,9 @@ std::vector<std::filesystem::path> pictures_below(const std::filesystem::path& f
 /// The bytes of an input, wherever they are. @throws Error when they cannot be read
 std::string read_input(const PictureInput& input);
 
+/// A picture as models take it: what is transparent lies on white. @throws Error when it is none
+Image read_picture(const std::string& path);
+
 /// The model that is used when none is named: $TESSERA_MODEL, else models/default of the source tree that the program
 /// was built in, else share/tessera/models/default of where it is installed.
 /// @throws Error saying how to name one

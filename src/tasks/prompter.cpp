@@ -67,7 +67,7 @@ bool Prompter::reads_source() const {
 }
 
 std::vector<int64_t> Prompter::ids(const std::string& prompt, const ImageBatch& pictures) const {
-  if (!vision_) return encode_prompt(prompt, *model_.tokenizer);
+  if (!vision_) return encode_prompt(prompt, *model_.tokenizer).ids;
   return vision_->prompt_ids(vision_->expand_placeholders(prompt, pictures), *model_.tokenizer);
 }
 

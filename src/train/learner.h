@@ -10,8 +10,11 @@
 
 namespace tessera {
 
-/// What an evaluation found: of each set ("en", "colour") its measures ("top1"), parts from 0 to 1.
+/// What an evaluation found: of each set ("en", "colour") its measures ("top1"), parts from 0 to 1 (see is_part()).
 using Scores = std::map<std::string, std::map<std::string, double>>;
+
+/// False for the measures that are no part of a whole: a "loss", in nats.
+bool is_part(const std::string& measure);
 
 /// How a measure is called in tables: "top-1" for "top1".
 std::string measure_title(const std::string& measure);
@@ -50,7 +53,7 @@ class Learner {
   virtual bool evaluates() const = 0;
   /// Scores these averages; `main` says how good they are in one number. Given without a gradient.
   virtual Scores evaluate(const NamedTensors& averages, double& main) = 0;
-  /// Writes these averages as a model folder. @throws Error
+  /// Writes these averages as a model folder, or as the folder of an adapter. @throws Error
   virtual void save_model_folder(const NamedTensors& averages, const std::filesystem::path& folder) const = 0;
   /// What the summary of the run says of its data.
   virtual Json summary() const = 0;

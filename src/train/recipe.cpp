@@ -65,7 +65,13 @@ std::string difference(const Json& a, const Json& b, const std::string& at) {
 Recipe read_recipe(const Json& json, const std::string& where) {
   Recipe recipe = read_options<Recipe>(json, where);
   const std::string prefix = where.empty() ? "" : where + ".";
-  check_data(recipe.data, prefix + "data");
+  if (recipe.tune) {
+    check_tune(*recipe.tune, prefix + "tune");
+    if (recipe.base.empty()) throw Error("names no model", prefix + "base", "give the folder of a language model");
+    if (!json.contains("ema")) recipe.ema = 0;  // adapters are small, and shipped as they are
+  } else {
+    check_data(recipe.data, prefix + "data");
+  }
   check_augment(recipe.augment, prefix + "augment");
   check_augment(starting_augment(recipe), prefix + "augment_start");
   if (recipe.augment_ramp < 0 || recipe.augment_ramp > 1) throw Error("must lie in [0, 1]", prefix + "augment_ramp");
@@ -74,7 +80,7 @@ Recipe read_recipe(const Json& json, const std::string& where) {
   check_schedule(recipe.schedule, prefix + "schedule");
   check_questions(recipe.questions, prefix + "questions");
   if (!recipe.base.empty() && (recipe.names.steps > 0 || recipe.replicas > 1 || !recipe.tokenizer.path.empty()))
-    throw Error("a talker takes its tokenizer from its base, and has no names or replicas of its own", prefix + "base",
+    throw Error("what has a base takes its tokenizer from it, and has no names or replicas of its own", prefix + "base",
                 "leave out tokenizer, names and replicas");
   check_choice(recipe.precision, {"float32", "bfloat16"}, prefix + "precision");
   check_positive(recipe.batch, prefix + "batch");
@@ -125,8 +131,10 @@ void set_value(Json& recipe, const std::string& setting) {
 
 std::string difference(const Recipe& a, const Recipe& b) {
   Json first = write_options(a), second = write_options(b);
-  for (Json* json : {&first, &second})
+  for (Json* json : {&first, &second}) {
     for (const char* key : {"evaluation", "workers", "checkpoint_every"}) json->erase(key);
+    if (json->at("tune").is_object()) json->at("tune").erase("validation");
+  }
   return difference(first, second, "");
 }
 

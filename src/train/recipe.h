@@ -9,6 +9,7 @@
 #include "train/objective.h"
 #include "train/optimizer.h"
 #include "train/schedule.h"
+#include "train/tune_options.h"
 
 namespace tessera {
 
@@ -72,8 +73,10 @@ TESSERA_OPTIONS(QuestionOptions, per_picture, several, detail_dropout, kinds)
 
 /// All that decides a run. The same recipe, data and number of threads give the same weights.
 struct Recipe {
-  std::string base;  ///< folder of a trained dual encoder that learns to talk and stays as it is; empty: a dual
-                     ///< encoder is trained, and `questions` does nothing
+  std::string base;  ///< folder of a trained dual encoder that learns to talk and stays as it is, or with `tune` of a
+                     ///< language model; empty: a dual encoder is trained, and `questions` does nothing
+  std::optional<TuneOptions> tune;  ///< an adapter of a published model is learned from conversations; `model`,
+                                    ///< `tokenizer` and what is said of pictures do nothing, `batch` counts rows
   Json model;  ///< a dual encoder, or the bridge and the language model of a talker; text.vocabulary is filled in from
                ///< the tokenizer where it is absent
   TokenizerRecipe tokenizer;
@@ -100,7 +103,7 @@ struct Recipe {
   int64_t workers = 1;             ///< threads that prepare batches ahead
   int64_t checkpoint_every = 500;  ///< steps
 };
-TESSERA_OPTIONS(Recipe, base, model, tokenizer, data, captions, augment, augment_start, augment_ramp, objective,
+TESSERA_OPTIONS(Recipe, base, tune, model, tokenizer, data, captions, augment, augment_start, augment_ramp, objective,
                 optimizer, schedule, names, questions, evaluation, steps, epochs, batch, accumulate, precision, ema,
                 seed, threads, replicas, workers, checkpoint_every)
 

@@ -85,6 +85,13 @@ std::string chart(const std::string& title, const std::vector<Curve>& curves) {
   return svg + "</svg>\n";
 }
 
+/// What an evaluation has of a measure.
+std::string cell(const Json& score, const std::string& measure) {
+  if (!score.contains(measure)) return "-";
+  const double value = score.value(measure, 0.0);
+  return is_part(measure) ? number(100 * value, "%.1f") + " %" : number(value);
+}
+
 std::string evaluation_table(const std::vector<Json>& lines) {
   std::set<std::string> measures;
   for (const auto& line : lines)
@@ -99,9 +106,7 @@ std::string evaluation_table(const std::vector<Json>& lines) {
     if (!line.contains("evaluation")) continue;
     for (const auto& [set, score] : line["evaluation"].items()) {
       rows += "<tr><td>" + line["step"].dump() + "</td><td>" + escape(set) + "</td>";
-      for (const auto& measure : measures)
-        rows += score.contains(measure) ? "<td>" + number(100 * score.value(measure, 0.0), "%.1f") + " %</td>"
-                                        : "<td>-</td>";
+      for (const auto& measure : measures) rows += "<td>" + cell(score, measure) + "</td>";
       rows += "</tr>\n";
     }
   }
@@ -126,6 +131,7 @@ void write_report(const std::filesystem::path& folder, const Recipe& recipe) {
     if (line.contains("evaluation"))
       for (const auto& [language, score] : line["evaluation"].items())
         for (const auto& [measure, value] : score.items()) {
+          if (!is_part(measure)) continue;
           Curve& curve = accuracy[language + " " + measure];
           curve.name = language + " " + measure_title(measure);
           curve.points.emplace_back(step, 100 * value.get<double>());

@@ -11,6 +11,7 @@
 #include "train/contrastive_learner.h"
 #include "train/report.h"
 #include "train/talk_learner.h"
+#include "train/tune_learner.h"
 
 namespace tessera {
 namespace {
@@ -26,12 +27,19 @@ std::string percent(double part) {
   return text;
 }
 
+std::string plain(double value) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.4f", value);
+  return text;
+}
+
 }  // namespace
 
 std::string to_string(const std::map<std::string, double>& measures) {
   std::string shown;
   for (const auto& [measure, value] : measures)
-    shown += (shown.empty() ? "" : ", ") + measure_title(measure) + " " + percent(value);
+    shown +=
+        (shown.empty() ? "" : ", ") + measure_title(measure) + " " + (is_part(measure) ? percent(value) : plain(value));
   return shown;
 }
 
@@ -39,7 +47,9 @@ Trainer::Trainer(Recipe recipe, RunControl control) : recipe_(std::move(recipe))
   if (recipe_.threads > 0) use_threads(static_cast<int>(recipe_.threads));
   // Replicas take the cores; threads inside their operations, or in the little work between, would only wait for them.
   if (recipe_.replicas > 1) use_threads(1);
-  if (recipe_.base.empty())
+  if (recipe_.tune)
+    learner_ = std::make_unique<TuneLearner>(recipe_);
+  else if (recipe_.base.empty())
     learner_ = std::make_unique<ContrastiveLearner>(recipe_, control_.folder);
   else
     learner_ = std::make_unique<TalkLearner>(recipe_);

@@ -27,14 +27,16 @@ struct RunResult {
 /// "top-1 73.1 %, top-5 87.3 %"
 std::string to_string(const std::map<std::string, double>& measures);
 
-/// Trains as a recipe says: a dual encoder, or what talks about what a dual encoder sees.
+/// Trains as a recipe says: a dual encoder, what talks about what a dual encoder sees, or an adapter of a language
+/// model.
 ///
 ///   Trainer trainer(read_recipe(read_json("recipe.json"), "recipe.json"), {.folder = "runs/first"});
 ///   trainer.run();
 ///
 /// The folder holds recipe.json, tokenizer/, state.safetensors (all that a resumed run needs: weights, averages,
 /// moments), best.safetensors (the averaged weights that evaluated best), metrics.jsonl, report.html, and at the end
-/// model/. A folder with a state is resumed; the resumed run is bit-identical to one that was never stopped.
+/// model/ (of an adapter: adapter/). A folder with a state is resumed; the resumed run is bit-identical to one that was
+/// never stopped.
 class Trainer {
  public:
   /// Reads the data and the state. @throws Error, also when the folder's recipe is another one, naming the key

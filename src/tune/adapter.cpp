@@ -138,7 +138,7 @@ void Adapter::attach_to(const std::string& published, const Place& place, torch:
   site.variation->train(layer.is_training());
   add_variation(layer, site.child, site.variation);
   for (auto& [name, tensor] : peft_tensors(*site.variation, "base_model.model." + published)) {
-    if (!replace && name.ends_with(".bias")) biases_[name] = site.part.bias;
+    if (name.ends_with(".base_layer.bias")) biases_[name] = site.part.bias;
     tensors_.emplace_back(name, tensor);
   }
   sites_.push_back(std::move(site));

@@ -94,9 +94,14 @@ Tokens VirtualTokens::prompt(int64_t batch) const {
 
 LanguageState VirtualTokens::start(int64_t batch) const {
   LanguageState state = model_->start();
+  begin(state, batch);
+  return state;
+}
+
+void VirtualTokens::begin(LanguageState& state, int64_t batch) const {
   if (!is_prefix()) {
     model_->hidden(prompt(batch), &state);
-    return state;
+    return;
   }
   const auto layers = static_cast<int64_t>(state.mixers.size());
   const Tensor pairs = vectors_.view({config_.virtual_tokens, 2 * layers, heads_, -1}).permute({1, 2, 0, 3});
@@ -106,7 +111,6 @@ LanguageState VirtualTokens::start(int64_t batch) const {
   }
   state.seen =
       torch::full({batch}, config_.virtual_tokens, vectors_.options().dtype(torch::kInt64).requires_grad(false));
-  return state;
 }
 
 Tensor VirtualTokens::forward(const TextBatch& text, const Tensor& positions) const {

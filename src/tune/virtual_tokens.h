@@ -24,6 +24,8 @@ class VirtualTokens {
 
   /// A state that has seen the virtual tokens.
   LanguageState start(int64_t batch) const;
+  /// The same for a state of the model that has seen nothing.
+  void begin(LanguageState& state, int64_t batch) const;
   /// Ids to logits: with a prefix those of the text, B x L x vocabulary; with a prompt those of prompt and text,
   /// B x (P + L) x vocabulary.
   /// @param positions  coordinates of the same tokens, B x L or B x (P + L); undefined: the real tokens are counted
@@ -33,12 +35,13 @@ class VirtualTokens {
 
   /// From now on only the vectors take gradients; detach() undoes it.
   void train_only();
+  bool is_prefix() const { return config_.type == "PREFIX_TUNING"; }
+  int64_t count() const { return config_.virtual_tokens; }
   const Tensor& vectors() const { return vectors_; }  ///< P x width, or P x (2 layers heads head width)
 
  private:
   VirtualTokens(std::shared_ptr<LanguageModel> model, const Json& model_config, PeftConfig config,
                 const std::string& name);
-  bool is_prefix() const { return config_.type == "PREFIX_TUNING"; }
   Tokens prompt(int64_t batch) const;
 
   std::shared_ptr<LanguageModel> model_;

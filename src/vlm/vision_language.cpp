@@ -99,7 +99,7 @@ std::vector<int64_t> VisionLanguage::prompt_ids(const std::string& prompt, const
   if (prompt.find(one) != std::string::npos && !tokenizer.token_to_id(one))
     throw Error("has no token " + one + ", which stands for a picture", "tokenizer",
                 "take the tokenizer that the model's processor ships");
-  return encode_prompt(prompt, tokenizer);
+  return encode_prompt(prompt, tokenizer).ids;
 }
 
 std::vector<int64_t> VisionLanguage::ids_behind_places(const std::string& prompt, const Tokenizer& tokenizer) const {
@@ -157,10 +157,10 @@ std::string caption_words(const CaptionLanguage& language) {
   return language.tag == "en" ? "Describe this picture." : "Describe this picture in " + language.name + ".";
 }
 
-std::vector<int64_t> encode_prompt(const std::string& prompt, const Tokenizer& tokenizer) {
+Encoding encode_prompt(const std::string& prompt, const Tokenizer& tokenizer) {
   const auto begin = tokenizer.special_ids().bos;
   const auto spelled = begin ? tokenizer.id_to_token(*begin) : std::nullopt;
-  return tokenizer.encode(prompt, !(spelled && prompt.starts_with(*spelled))).ids;
+  return tokenizer.encode(prompt, !(spelled && prompt.starts_with(*spelled)));
 }
 
 std::shared_ptr<VisionLanguage> make_vision_language(const Json& options, const std::string& where) {

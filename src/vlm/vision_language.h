@@ -44,9 +44,9 @@ struct CaptionLanguage {
 /// How a caption is asked for in words: "Describe this picture in German."
 std::string caption_words(const CaptionLanguage& language);
 
-/// The ids of a prompt, with what the tokenizer adds unless the prompt spells its begin token itself, as those of chat
-/// templates do.
-std::vector<int64_t> encode_prompt(const std::string& prompt, const Tokenizer& tokenizer);
+/// The tokens of a prompt, with what the tokenizer adds unless the prompt spells its begin token itself, as those of
+/// chat templates do.
+Encoding encode_prompt(const std::string& prompt, const Tokenizer& tokenizer);
 
 /// A picture encoder, a bridge and a language model as one model: LLaVA (Liu et al., 2023) and its relatives.
 ///

@@ -51,6 +51,13 @@ else
   expect 2 'cannot generate text' "$tessera" generate "$TESSERA_MODEL" "Once upon a time"
   expect 2 'cannot predict text' "$tessera" perplexity "$TESSERA_MODEL" text.jpg
 fi
+# tune
+echo '{"prompt": "2 + 2 =", "completion": " 4"}' > sums.jsonl
+expect 2 '(cannot be tuned|a talker learns from)' "$tessera" tune "$TESSERA_MODEL" --data sums.jsonl --output tuned
+expect 2 'loar' "$tessera" tune "$TESSERA_MODEL" --data sums.jsonl --output tuned --method loar
+expect 2 'no place in a model' "$tessera" tune "$TESSERA_MODEL" --data sums.jsonl --output tuned --method prefix --merge m
+expect 2 'holds no adapter_config.json' "$tessera" generate "$TESSERA_MODEL" "a" --adapter pictures
+
 expect 2 'names no question' "$tessera" ask pictures/cat.svg
 expect 2 'names no question' bash -c "ls pictures/*.svg | '$tessera' ask --stdin-list"
 expect 2 'is empty' "$tessera" ask pictures/cat.svg -q " "

@@ -180,6 +180,26 @@ TEST(Attention, WithNormedQueriesTheScaleOfTheirProjectionDoesNotMatter) {
   EXPECT_LT(distance(before, mixer->forward(all)), 1e-4);
 }
 
+/// Several sequences in one row, with or without padding behind them, in learned, rotary and windowed attention.
+TEST(Attention, PackedSequencesAreAsIfEachWereAlone) {
+  const torch::NoGradGuard no_grad;
+  for (const auto& options : std::vector<AttentionOptions>{
+           {.causal = true}, {.causal = true, .rotary = RotaryOptions{}}, {.causal = true, .window = 2}}) {
+    const auto mixer = attention(options);
+    Tokens packed = tokens(1, 9);
+    packed.at = torch::tensor({0, 1, 2, 3, 0, 1, 2, 0, 0, 0, 0, 0, 0, 1, 1, 1, 0, 0}, torch::kInt64).view({1, 2, 9});
+    packed.at = packed.at.transpose(1, 2);
+    packed.mask = first(7, 9);
+    const Tensor together = mixer->forward(packed);
+    for (const auto& [begin, length] : std::vector<std::pair<int64_t, int64_t>>{{0, 4}, {4, 3}}) {
+      Tokens alone;
+      alone.x = packed.x.narrow(1, begin, length);
+      alone.at = packed.at.narrow(1, begin, length).narrow(2, 0, 1);
+      EXPECT_LT(distance(mixer->forward(alone), together.narrow(1, begin, length)), 1e-5) << begin;
+    }
+  }
+}
+
 TEST(Attention, HeadsMustDivideTheWidth) {
   EXPECT_THAT(error_of([] { Attention(AttentionOptions{.dim = 24, .heads = 5}); }), ::testing::HasSubstr("24"));
   EXPECT_THROW(Attention(AttentionOptions{.dim = 24, .heads = 0}), Error);

@@ -1,0 +1,46 @@
+#include "tasks/adapt.h"
+
+#include "core/error.h"
+#include "language/encoder_decoder.h"
+#include "tasks/inputs.h"
+#include "tune/adapter.h"
+#include "tune/prompted.h"
+#include "vlm/vision_language.h"
+
+namespace tessera {
+namespace {
+
+bool adds_tokens(const std::filesystem::path& adapter) { return PeftFile(adapter).config().type.ends_with("_TUNING"); }
+
+}  // namespace
+
+const Json& language_config(const Model& model) {
+  return model.config.contains("text_config") ? model.config.at("text_config") : model.config;
+}
+
+void adapt(Model& model, const std::filesystem::path& adapter) {
+  if (!adds_tokens(adapter)) {
+    Adapter::load(*model.module, model.names, adapter);
+    model.module->eval();
+    return;
+  }
+  const auto language = std::dynamic_pointer_cast<LanguageModel>(model.module);
+  if (!language || dynamic_cast<EncoderDecoder*>(language.get()) || dynamic_cast<VisionLanguage*>(language.get()))
+    model.refuse("read virtual tokens", "tune it with lora");
+  model.module = std::make_shared<Prompted>(language, VirtualTokens::load(language, language_config(model), adapter));
+  model.module->eval();
+}
+
+Model open_adapted_model(const std::filesystem::path& folder, const std::filesystem::path& adapter) {
+  Model model = open_model(folder);
+  if (!adapter.empty()) adapt(model, adapter);
+  return model;
+}
+
+void adapt_by_merging(Model& model, const std::filesystem::path& adapter) {
+  if (adds_tokens(adapter))
+    throw Error("virtual tokens cannot be merged into parameters", adapter.string(), "use them with --adapter");
+  Adapter::load(*model.module, model.names, adapter).merge();
+}
+
+}  // namespace tessera
