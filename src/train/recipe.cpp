@@ -27,6 +27,7 @@ void check_questions(const QuestionOptions& questions, const std::string& where)
   if (questions.several < 0 || questions.several > 1) throw Error("must lie in [0, 1]", where + ".several");
   if (questions.detail_dropout < 0 || questions.detail_dropout > 1)
     throw Error("must lie in [0, 1]", where + ".detail_dropout");
+  if (questions.names < 0 || questions.names > 1) throw Error("must lie in [0, 1]", where + ".names");
   double sum = 0;
   for (const auto& [kind, weight] : questions.kinds) {
     check_choice(kind, {"name", "group", "colour", "is-it", "which"}, where + ".kinds");

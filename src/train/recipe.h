@@ -66,10 +66,11 @@ struct QuestionOptions {
   double several = 0.1;       ///< part of the pictures that show one to four copies and are asked how many
   double detail_dropout = 0;  ///< part of the questions about names and groups that are answered from the picture's
                               ///< vector alone, without its colours and cells
+  double names = 0;           ///< part of these in which the vector is that of a name, and not of the picture
   std::map<std::string, double> kinds = {
       {"name", 5}, {"group", 1}, {"colour", 1}, {"is-it", 2}, {"which", 1}};  ///< how often each is drawn
 };
-TESSERA_OPTIONS(QuestionOptions, per_picture, several, detail_dropout, kinds)
+TESSERA_OPTIONS(QuestionOptions, per_picture, several, detail_dropout, names, kinds)
 
 /// All that decides a run. The same recipe, data and number of threads give the same weights.
 struct Recipe {

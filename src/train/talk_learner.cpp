@@ -47,13 +47,14 @@ std::set<int64_t> asking_ids(const Tokenizer& tokenizer) {
 }  // namespace
 
 TalkBatchMaker::TalkBatchMaker(const Recipe& recipe, const TrainingPictures& data, const TalkerFormat& format,
-                               const Tokenizer& tokenizer)
+                               const Tokenizer& tokenizer, int64_t name_length)
     : recipe_(recipe),
       pictures_(data.pictures),
       sampler_(recipe, data.pictures, data.sources),
       questions_(data.pictures.concepts),
       format_(format),
-      tokenizer_(tokenizer) {
+      tokenizer_(tokenizer),
+      name_length_(name_length) {
   for (const auto& [language, weight] : recipe.captions.languages) Questions::naming(language);  // refuses others
 }
 
@@ -82,6 +83,13 @@ TalkBatchMaker::Row TalkBatchMaker::row(size_t picture, const Question& question
   return row;
 }
 
+/// A name in a language that is drawn, empty where it has none in that language.
+std::vector<int64_t> TalkBatchMaker::name_of(const Picture& picture, Random& random) const {
+  const Concept& shown = pictures_.concepts[static_cast<size_t>(picture.concept_index)];
+  const auto name = shown.names.find(weighted(recipe_.captions.languages, random));
+  return name == shown.names.end() ? std::vector<int64_t>{} : tokenizer_.encode(name->second, false).ids;
+}
+
 TalkRows TalkBatchMaker::together(std::span<const Row> rows) const {
   size_t longest = 0;
   for (const auto& row : rows) longest = std::max(longest, row.ids.size());
@@ -90,6 +98,8 @@ TalkRows TalkBatchMaker::together(std::span<const Row> rows) const {
   batch.pictures = torch::empty({count}, torch::kInt64);
   batch.text.ids = torch::full({count, length}, format_.end, torch::kInt64);
   batch.text.mask = torch::zeros({count, length}, torch::kBool);
+  std::vector<int64_t> named;
+  std::vector<std::vector<int64_t>> names;
   batch.details = torch::empty({count}, torch::kBool);
   batch.labels = torch::full({count, length}, kIgnored, torch::kInt64);
   for (size_t i = 0; i < rows.size(); ++i) {
@@ -97,11 +107,14 @@ TalkRows TalkBatchMaker::together(std::span<const Row> rows) const {
     const auto& row = rows[i];
     batch.pictures.data_ptr<int64_t>()[i] = row.picture;
     batch.details.data_ptr<bool>()[i] = row.details;
+    if (!row.name.empty()) named.push_back(static_cast<int64_t>(i)), names.push_back(row.name);
     std::copy(row.ids.begin(), row.ids.end(), batch.text.ids.data_ptr<int64_t>() + at);
     std::fill_n(batch.text.mask.data_ptr<bool>() + at, row.ids.size(), true);
     std::copy(row.ids.begin() + static_cast<std::ptrdiff_t>(row.answer), row.ids.end(),
               batch.labels.data_ptr<int64_t>() + at + static_cast<int64_t>(row.answer));
   }
+  batch.named = torch::tensor(named, torch::kInt64);
+  batch.names = filled_up(names, name_length_);
   return batch;
 }
 
@@ -118,10 +131,13 @@ TalkBatch TalkBatchMaker::make(int64_t number) const {
       rows.push_back(row(i, questions_.how_many(count, random), true));
       continue;
     }
-    for (int64_t k = 0; k < recipe_.questions.per_picture; ++k)
-      if (const auto question = draw(picture, random))
-        rows.push_back(
-            row(i, *question, question->kind == "colour" || !random.chance(recipe_.questions.detail_dropout)));
+    for (int64_t k = 0; k < recipe_.questions.per_picture; ++k) {
+      const auto question = draw(picture, random);
+      if (!question) continue;
+      const bool details = question->kind == "colour" || !random.chance(recipe_.questions.detail_dropout);
+      rows.push_back(row(i, *question, details));
+      if (!details && random.chance(recipe_.questions.names)) rows.back().name = name_of(picture, random);
+    }
   }
   std::stable_sort(rows.begin(), rows.end(), [](const Row& a, const Row& b) { return a.ids.size() < b.ids.size(); });
   TalkBatch batch;
@@ -152,7 +168,8 @@ TalkLearner::TalkLearner(Recipe& recipe)
   averaged_ = make();
   for (const auto& talker : {model_, averaged_}) copy_weights(weights_of(dual), talker->dual());
   averaged_->eval();
-  maker_ = std::make_unique<TalkBatchMaker>(recipe_, data_, format_of(*model_, *base_.tokenizer), *base_.tokenizer);
+  maker_ = std::make_unique<TalkBatchMaker>(recipe_, data_, format_of(*model_, *base_.tokenizer), *base_.tokenizer,
+                                            dual.text().context());
   const auto& evaluation = recipe_.evaluation;
   if (evaluation.every > 0 && !evaluation.shards.empty())
     test_ = std::make_unique<TalkTest>(evaluation.shards, evaluation.names, evaluation.languages, evaluation.limit,
@@ -190,7 +207,11 @@ void TalkLearner::begin(int64_t step) {
 
 /// What each row sees of its picture.
 std::vector<Tensor> TalkLearner::pictures_of(const TalkRows& rows, const Tensor& pictures) const {
-  const Tensor seen = pictures.index_select(0, rows.pictures);  // R x P x D: vector, details, and the vector itself
+  Tensor seen = pictures.index_select(0, rows.pictures);  // R x P x D: vector, details, and the vector itself
+  if (rows.named.numel() > 0) {
+    const Tensor named = model_->vector_tokens(model_->dual().encode_text(rows.names));
+    seen = seen.index_copy(0, rows.named, named.to(seen.scalar_type()));
+  }
   Tensor kept = torch::ones({seen.size(0), seen.size(1), 1}, seen.options());
   kept.narrow(1, 1, model_->picture_length() - 1).mul_(rows.details.to(seen.scalar_type()).view({-1, 1, 1}));
   return (seen * kept).unbind(0);

@@ -15,6 +15,8 @@ struct TalkRows {
   Tensor pictures;  ///< R, int64: the picture of each row
   TextBatch text;   ///< R x L: picture, question, answer
   Tensor details;   ///< R, bool: whether the row sees the picture's colours and cells, beside its vector
+  Tensor named;     ///< the rows, int64, in which a name stands for the picture
+  TextBatch names;  ///< of them
   Tensor labels;    ///< R x L, int64: the answers and their ends; -100 elsewhere
 };
 
@@ -28,7 +30,7 @@ struct TalkBatch {
 class TalkBatchMaker {
  public:
   TalkBatchMaker(const Recipe& recipe, const TrainingPictures& data, const TalkerFormat& format,
-                 const Tokenizer& tokenizer);
+                 const Tokenizer& tokenizer, int64_t name_length);
   TalkBatch make(int64_t number) const;
 
  private:
@@ -37,9 +39,11 @@ class TalkBatchMaker {
     std::vector<int64_t> ids;
     size_t answer;  // where it begins
     bool details;
+    std::vector<int64_t> name = {};  // that stands for the picture
   };
   std::optional<Question> draw(const Picture& picture, Random& random) const;
   Row row(size_t picture, const Question& question, bool details) const;
+  std::vector<int64_t> name_of(const Picture& picture, Random& random) const;
   TalkRows together(std::span<const Row> rows) const;
 
   const Recipe& recipe_;
@@ -48,6 +52,7 @@ class TalkBatchMaker {
   Questions questions_;
   TalkerFormat format_;
   const Tokenizer& tokenizer_;
+  int64_t name_length_;  // tokens that the text tower reads of a name
 };
 
 /// Learns to answer about pictures: next-token loss over the answers alone. The dual encoder of the recipe's base stays

@@ -67,24 +67,6 @@ Names names_in(const TextBatch& text, int64_t placeholder, int64_t begin, const 
   return names;
 }
 
-/// A batch of names for the text tower, which reads `context` tokens of each.
-TextBatch alone(const Names& names, int64_t context) {
-  size_t longest = 0;
-  for (const auto& name : names.ids) longest = std::max(longest, name.size());
-  if (context > 0) longest = std::min(longest, static_cast<size_t>(context));
-  const auto count = static_cast<int64_t>(names.ids.size());
-  TextBatch text;
-  text.ids = torch::zeros({count, static_cast<int64_t>(longest)}, torch::kInt64);
-  text.mask = torch::zeros({count, static_cast<int64_t>(longest)}, torch::kBool);
-  for (int64_t i = 0; i < count; ++i) {
-    const auto& name = names.ids[static_cast<size_t>(i)];
-    const auto length = static_cast<int64_t>(std::min(name.size(), longest));
-    text.ids[i].narrow(0, 0, length).copy_(torch::tensor(name, torch::kInt64).narrow(0, 0, length));
-    text.mask[i].narrow(0, 0, length).fill_(true);
-  }
-  return text;
-}
-
 /// Unit vectors with random ones of random lengths added (Nukrai et al., 2022). A tower knows the pictures that it was
 /// trained with better than others, and what reads its vectors must not count on that.
 Tensor disturbed(const Tensor& vectors, double longest) {
@@ -138,12 +120,18 @@ std::vector<int64_t> Talker::picture_lengths(const ImageBatch& pictures) const {
 
 Tensor Talker::picture_tokens(const Tensor& pixels) {
   const Tensor bridged = bridge().forward(tower().forward(pixels)).x;
-  Tensor vector = unit(dual().encode_image(pixels).to(torch::kFloat32));
+  Tensor tokens = vector_tokens(dual().encode_image(pixels)).to(bridged.scalar_type());
+  const Tensor colours = colours_->forward(colour_histogram(pixels, shades_)).unsqueeze(1).to(bridged.scalar_type());
+  return torch::cat({tokens.narrow(1, 0, 1), colours, bridged, tokens.narrow(1, length_, 1)}, 1);
+}
+
+Tensor Talker::vector_tokens(const Tensor& vectors) {
+  Tensor vector = unit(vectors.to(torch::kFloat32));
   if (is_training() && noise_ > 0) vector = disturbed(vector, noise_);
-  const Tensor colours = colours_->forward(colour_histogram(pixels, shades_));
-  const Tensor whole = torch::stack({naming_->forward(vector), colours}, 1).to(bridged.scalar_type());
+  const Tensor shown = naming_->forward(vector).unsqueeze(1);
   const Tensor filled = torch::constant_pad_nd(vector, {0, width() - vector.size(1)}).unsqueeze(1);
-  return torch::cat({whole, bridged, filled.to(bridged.scalar_type())}, 1);
+  const Tensor nothing = torch::zeros({vector.size(0), length_ - 1, width()}, shown.options());
+  return torch::cat({shown, nothing, filled.to(shown.scalar_type())}, 1);
 }
 
 Tokens Talker::join(const std::vector<Tensor>& pictures, const TextBatch& text) {
@@ -157,7 +145,7 @@ Tokens Talker::join(const std::vector<Tensor>& pictures, const TextBatch& text) 
   if (names.ids.empty()) return joined;
   const auto index = [](const std::vector<int64_t>& values) { return torch::tensor(values, torch::kInt64); };
   const Tensor counts = text.ids.eq(options().placeholder_id).sum(1).div(length_, "floor");
-  const Tensor named = unit(dual().encode_text(alone(names, dual().text().context())).to(torch::kFloat32));
+  const Tensor named = unit(dual().encode_text(filled_up(names.ids, dual().text().context())).to(torch::kFloat32));
   const Tensor near = likeness(named, index(names.rows), vectors, counts).unsqueeze(1);
   const Tensor read = naming_->forward(named) + likeness_->forward(near * kLikeness);
   joined.x = joined.x.index_put({index(names.token_rows), index(names.token_columns)},
@@ -191,6 +179,23 @@ std::shared_ptr<Talker> make_talker(const Json& json, const std::string& where) 
 DualEncoder* dual_encoder_in(Module& module) {
   if (auto* talker = dynamic_cast<Talker*>(&module)) return &talker->dual();
   return dynamic_cast<DualEncoder*>(&module);
+}
+
+TextBatch filled_up(const std::vector<std::vector<int64_t>>& texts, int64_t context) {
+  size_t longest = 0;
+  for (const auto& text : texts) longest = std::max(longest, text.size());
+  if (context > 0) longest = std::min(longest, static_cast<size_t>(context));
+  const auto count = static_cast<int64_t>(texts.size());
+  TextBatch batch;
+  batch.ids = torch::zeros({count, static_cast<int64_t>(longest)}, torch::kInt64);
+  batch.mask = torch::zeros({count, static_cast<int64_t>(longest)}, torch::kBool);
+  for (int64_t i = 0; i < count; ++i) {
+    const auto& text = texts[static_cast<size_t>(i)];
+    const auto length = static_cast<int64_t>(std::min(text.size(), longest));
+    batch.ids[i].narrow(0, 0, length).copy_(torch::tensor(text, torch::kInt64).narrow(0, 0, length));
+    batch.mask[i].narrow(0, 0, length).fill_(true);
+  }
+  return batch;
 }
 
 std::vector<int64_t> TalkerFormat::prompt(const std::vector<int64_t>& question, bool picture) const {

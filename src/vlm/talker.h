@@ -59,6 +59,9 @@ class Talker : public VisionLanguage {
   std::vector<Tensor> picture_tokens(const MultimodalBatch& batch) override;
   /// The same for a batch of pixels, N x 3 x H x W.
   Tensor picture_tokens(const Tensor& pixels);
+  /// The same for what has only a vector in the shared space, N x dim: no colours, and cells of nothing. A name can
+  /// stand for a picture so.
+  Tensor vector_tokens(const Tensor& vectors);
   /// Tokens of a picture.
   int64_t picture_length() const { return length_; }
   std::vector<int64_t> picture_lengths(const ImageBatch& pictures) const override;
@@ -89,6 +92,10 @@ std::shared_ptr<Talker> make_talker(const Json& options, const std::string& wher
 
 /// The dual encoder in a module: the module itself, or that of a talker; null where there is none.
 DualEncoder* dual_encoder_in(Module& module);
+
+/// Texts of different length as one batch, filled up at their ends. @param context  what is beyond is cut off; 0:
+/// nothing
+TextBatch filled_up(const std::vector<std::vector<int64_t>>& texts, int64_t context);
 
 /// How a talker's texts are put together.
 struct TalkerFormat {
