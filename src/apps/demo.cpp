@@ -93,15 +93,18 @@ std::vector<std::pair<std::string, std::string>> read_pairs(const std::string& f
   return pairs;
 }
 
-/// Names each picture in some languages, and asks those that the file names.
+/// Names each picture in the languages of the demo that the model was trained with, and asks those that the file names.
 void ask_all(const Model& model, const std::string& file, Pictures& pictures) {
   auto* talker = dynamic_cast<Talker*>(model.module.get());
   if (!talker || !model.tokenizer) return;
   Answerer answerer(*talker, *model.tokenizer);
   const auto questions = read_pairs(file, "PICTURE, tab, QUESTION");
+  const auto& known = talker->languages();
   for (size_t i = 0; i < pictures.answers.size(); ++i) {
     PictureAnswers& picture = pictures.answers[i];
-    std::vector<std::string> asked = {Questions::naming("en"), Questions::naming("de")};
+    std::vector<std::string> asked;
+    for (const std::string language : {"en", "de"})
+      if (std::count(known.begin(), known.end(), language) > 0) asked.push_back(Questions::naming(language));
     for (const auto& [name, question] : questions)
       if (name == picture.name || name == "*") asked.push_back(question);
     const Tensor pixels = pictures.pixels[static_cast<int64_t>(i)];

@@ -35,8 +35,8 @@ printf '\x89PNG\r\n\x1a\n\x00\x00\x00\x0dIHDR\x00\x01\x86\xa0\x00\x01\x86\xa0\x0
 
 # caption, ask, chat: where the model talks, and where it does not
 if grep -q tessera-talker "$TESSERA_MODEL/config.json"; then
-  expect 0 '^\{"input":"pictures/cat.svg","language":"de","log_probability":-[0-9.e-]+,"text":"[^"]+"\}' \
-    "$tessera" caption pictures/cat.svg --language de --json
+  expect 0 '^\{"input":"pictures/cat.svg","language":"en","log_probability":-[0-9.e-]+,"text":"[^"]+"\}' \
+    "$tessera" caption pictures/cat.svg --json
   expect 0 '"question":"What colour is it\?","text":"[a-z]+"' "$tessera" ask pictures/*.svg "What colour is it?" --json
   expect 0 '"text":"(yes|no)"' "$tessera" ask pictures/cat.svg -q "Is this a cat?" -q "Is this a car?" --json
   expect 0 '^\{"input":"What is this\?","log_probability":-[0-9.e-]+,"text":"[^"]+"\}' \
