@@ -156,10 +156,13 @@ void print_searches(const std::vector<SearchAnswers>& searches, const std::vecto
 }
 
 void print_said(const std::vector<PictureAnswers>& pictures) {
+  size_t widest = 0;
+  for (const auto& picture : pictures)
+    for (const auto& said : picture.said) widest = std::max(widest, display_width(said.question));
   for (const auto& picture : pictures)
     for (size_t i = 0; i < picture.said.size(); ++i)
       std::printf("%s%s%s\n", padded(i == 0 ? picture.name : "", 11).c_str(),
-                  padded(picture.said[i].question, 34).c_str(), picture.said[i].text.c_str());
+                  padded(picture.said[i].question, widest + 2).c_str(), picture.said[i].text.c_str());
 }
 
 int demo(const DemoArguments& arguments) {
