@@ -17,7 +17,7 @@ article { padding: 1rem; border-radius: .7rem; background: var(--card); }
 article > img { display: block; height: 6rem; margin: 0 auto .6rem; }
 img { background: #fff; border-radius: .5rem; }
 h3 { margin: .7rem 0 .2rem; font-size: .8rem; color: var(--soft); }
-.answer { display: grid; grid-template-columns: 9rem 1fr 3.2rem; gap: .5rem; align-items: center; font-size: .92rem; }
+.answer { display: grid; grid-template-columns: 9rem 1fr 3.8rem; gap: .5rem; align-items: center; font-size: .92rem; }
 .answer:first-of-type { font-weight: 600; }
 .track { height: .55rem; border-radius: .3rem; background: var(--track); overflow: hidden; }
 .track i { display: block; height: 100%; background: var(--bar); }
