@@ -1,10 +1,13 @@
 #include "data/colours.h"
 
 #include <algorithm>
+#include <cmath>
 #include <map>
 
 namespace tessera {
 namespace {
+
+constexpr double kBend = 0.8;  // logarithm of the strongest power
 
 enum Term { kRed, kOrange, kYellow, kGreen, kBlue, kPurple, kPink, kBrown, kBlack, kWhite, kGrey };
 
@@ -60,6 +63,28 @@ std::optional<std::string> main_colour(const Image& image, double share) {
   const auto most = std::max_element(counts.begin(), counts.end());
   if (drawn == 0 || static_cast<double>(*most) < share * static_cast<double>(drawn)) return {};
   return colour_names()[static_cast<size_t>(most - counts.begin())];
+}
+
+Image recoloured(const Image& image, Random& random) {
+  const double turn = random.uniform() * 360;
+  const double saturation_power = std::exp(random.uniform(-kBend, kBend));
+  const double value_power = std::exp(random.uniform(-kBend, kBend));
+  Image result = image;
+  for (size_t i = 0; i + 3 < image.pixels.size(); i += 4) {
+    const double alpha = image.pixels[i + 3];
+    if (alpha == 0) continue;
+    const double red = image.pixels[i] / alpha, green = image.pixels[i + 1] / alpha, blue = image.pixels[i + 2] / alpha;
+    const double most = std::max({red, green, blue}), spread = most - std::min({red, green, blue});
+    const double value = std::pow(most, value_power);
+    const double chroma = spread > 0 ? value * std::pow(spread / most, saturation_power) : 0;
+    const double sixth = spread > 0 ? std::fmod(hue(red, green, blue, most, spread) + turn, 360) / 60 : 0;
+    for (size_t c = 0; c < 3; ++c) {  // the channels rise and fall a third of a turn apart
+      const double at = std::fmod(sixth + (c == 0 ? 5 : c == 1 ? 3 : 1), 6);
+      const double level = value - chroma * std::clamp(std::min(at, 4 - at), 0.0, 1.0);
+      result.pixels[i + c] = static_cast<uint8_t>(std::lround(std::clamp(level, 0.0, 1.0) * alpha));
+    }
+  }
+  return result;
 }
 
 }  // namespace tessera

@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "core/random.h"
 #include "io/image.h"
 
 namespace tessera {
@@ -17,5 +18,9 @@ const std::string& colour_of(uint8_t red, uint8_t green, uint8_t blue);
 /// @param premultiplied  RGBA, see premultiply()
 /// @return none for an empty drawing or one without such a colour
 std::optional<std::string> main_colour(const Image& premultiplied, double share = 0.5);
+
+/// The drawing in other colours: all hues turned by one angle, saturations and values bent by one power each.
+/// @param premultiplied  RGBA
+Image recoloured(const Image& premultiplied, Random& random);
 
 }  // namespace tessera

@@ -153,6 +153,15 @@ void check_augment(const AugmentOptions& o, const std::string& where) {
   if (o.background_colour.size() != 3) throw Error("a colour has three channels", where + ".background_colour");
 }
 
+AugmentOptions in_true_colours(AugmentOptions options) {
+  for (double* amount : {&options.hue, &options.any_hue, &options.grayscale, &options.brightness, &options.gain,
+                         &options.contrast, &options.offset, &options.invert, &options.permute, &options.posterise,
+                         &options.background, &options.outline, &options.cutout, &options.noise})
+    *amount = 0;
+  options.saturation_min = options.saturation_max = 1;
+  return options;
+}
+
 AugmentOptions between(const AugmentOptions& start, const AugmentOptions& end, double amount) {
   if (amount >= 1) return end;
   std::vector<double> values;  // of start, in the order of the fields

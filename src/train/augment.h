@@ -53,6 +53,9 @@ TESSERA_OPTIONS(AugmentOptions, rotation, large_rotation, scale_min, scale_max, 
 /// Every number the part `amount` of the way from `start` to `end`; what is no number is that of `end`.
 AugmentOptions between(const AugmentOptions& start, const AugmentOptions& end, double amount);
 
+/// The same without what changes colours.
+AugmentOptions in_true_colours(AugmentOptions options);
+
 /// @throws Error when a range is empty, a probability is not in [0, 1] or the colour has not three channels
 void check_augment(const AugmentOptions& options, const std::string& where);
 

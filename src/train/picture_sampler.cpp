@@ -67,18 +67,18 @@ AugmentOptions PictureSampler::variation(int64_t number) const {
 }
 
 Tensor PictureSampler::pixels(int64_t number, const std::vector<int64_t>& chosen,
-                              const std::function<const Image*(size_t i)>& drawing) const {
-  const AugmentOptions options = variation(number);
+                              const std::function<Drawing(size_t i)>& drawing) const {
+  const AugmentOptions options = variation(number), true_colours = in_true_colours(options);
   const auto seed = mix_seed(static_cast<uint64_t>(recipe_.seed), kPicture);
   const int64_t size = recipe_.data.size, plane = size * size;
   Tensor pixels = torch::empty({static_cast<int64_t>(chosen.size()), 3, size, size});
   for (size_t i = 0; i < chosen.size(); ++i) {
     const Picture& picture = pictures_.pictures[static_cast<size_t>(chosen[i])];
-    const Image* other = drawing ? drawing(i) : nullptr;
+    const Drawing other = drawing ? drawing(i) : Drawing();
     Random random(mix_seed(seed, static_cast<uint64_t>(number), static_cast<uint64_t>(i)));
     float* planes = pixels.data_ptr<float>() + static_cast<int64_t>(i) * 3 * plane;
-    augment(other ? *other : picture.pixels, options, symmetries_[static_cast<size_t>(picture.concept_index)], random,
-            size, planes);
+    augment(other.image ? *other.image : picture.pixels, other.true_colours ? true_colours : options,
+            symmetries_[static_cast<size_t>(picture.concept_index)], random, size, planes);
     for (int64_t c = 0; c < 3; ++c) {
       const auto mean = static_cast<float>(recipe_.data.mean[static_cast<size_t>(c)]);
       const auto scale = static_cast<float>(1 / recipe_.data.std[static_cast<size_t>(c)]);

@@ -11,6 +11,12 @@
 
 namespace tessera {
 
+/// What is drawn in place of a picture.
+struct Drawing {
+  const Image* image = nullptr;  ///< none: the picture's own pixels
+  bool true_colours = false;     ///< its colours are not varied
+};
+
 /// Which pictures a micro-batch shows, and how varied. Both are functions of the recipe and the batch's number alone.
 class PictureSampler {
  public:
@@ -23,9 +29,9 @@ class PictureSampler {
   /// How its pictures are varied.
   AugmentOptions variation(int64_t number) const;
   /// The varied, normalised pixels of these pictures, B x 3 x H x W.
-  /// @param drawing  what is drawn in place of picture i of the batch; none: its own pixels
+  /// @param drawing  what is drawn in place of picture i of the batch
   Tensor pixels(int64_t number, const std::vector<int64_t>& chosen,
-                const std::function<const Image*(size_t i)>& drawing = {}) const;
+                const std::function<Drawing(size_t i)>& drawing = {}) const;
 
  private:
   int64_t drawn_before(size_t source, int64_t number) const;

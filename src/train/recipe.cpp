@@ -24,13 +24,17 @@ void check_data(const DataOptions& data, const std::string& where) {
 
 void check_questions(const QuestionOptions& questions, const std::string& where) {
   check_positive(questions.per_picture, where + ".per_picture");
-  if (questions.several < 0 || questions.several > 1) throw Error("must lie in [0, 1]", where + ".several");
-  if (questions.detail_dropout < 0 || questions.detail_dropout > 1)
-    throw Error("must lie in [0, 1]", where + ".detail_dropout");
-  if (questions.names < 0 || questions.names > 1) throw Error("must lie in [0, 1]", where + ".names");
+  const std::pair<const char*, double> parts[] = {{"several", questions.several},
+                                                  {"colour", questions.colour},
+                                                  {"detail_dropout", questions.detail_dropout},
+                                                  {"names", questions.names}};
+  for (const auto& [name, value] : parts)
+    if (!(value >= 0 && value <= 1)) throw Error("must lie in [0, 1]", where + "." + name);
+  if (questions.several + questions.colour > 1)
+    throw Error("and .several are parts of the same pictures, and more than all", where + ".colour");
   double sum = 0;
   for (const auto& [kind, weight] : questions.kinds) {
-    check_choice(kind, {"name", "group", "colour", "is-it", "which"}, where + ".kinds");
+    check_choice(kind, {"name", "group", "is-it", "which"}, where + ".kinds");
     if (weight < 0) throw Error("a weight is negative", where + ".kinds." + kind);
     sum += weight;
   }

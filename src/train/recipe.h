@@ -62,15 +62,16 @@ TESSERA_OPTIONS(NameOptions, steps, candidates, languages_per_step, learning_rat
 
 /// What a talker is asked while it is trained.
 struct QuestionOptions {
-  int64_t per_picture = 3;    ///< questions about each picture of a batch
-  double several = 0.1;       ///< part of the pictures that show one to four copies and are asked how many
+  int64_t per_picture = 3;  ///< questions about each picture of a batch
+  double several = 0.1;     ///< part of the pictures that show one to four copies and are asked how many
+  double colour = 0.15;  ///< part of the pictures that are asked for their colour, every other in colours not its own
   double detail_dropout = 0;  ///< part of the questions about names and groups that are answered from the picture's
                               ///< vector alone, without its colours and cells
   double names = 0;           ///< part of these in which the vector is that of a name, and not of the picture
   std::map<std::string, double> kinds = {
-      {"name", 5}, {"group", 1}, {"colour", 1}, {"is-it", 2}, {"which", 1}};  ///< how often each is drawn
+      {"name", 5}, {"group", 1}, {"is-it", 2}, {"which", 1}};  ///< how often each of the others is drawn
 };
-TESSERA_OPTIONS(QuestionOptions, per_picture, several, detail_dropout, names, kinds)
+TESSERA_OPTIONS(QuestionOptions, per_picture, several, colour, detail_dropout, names, kinds)
 
 /// All that decides a run. The same recipe, data and number of threads give the same weights.
 struct Recipe {

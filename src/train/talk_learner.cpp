@@ -7,6 +7,7 @@
 
 #include "core/compat.h"
 #include "core/error.h"
+#include "data/colours.h"
 #include "tasks/embed.h"
 #include "train/ema.h"
 #include "train/run_files.h"
@@ -66,7 +67,6 @@ std::optional<Question> TalkBatchMaker::draw(const Picture& picture, Random& ran
     std::optional<Question> question;
     if (kind == "name") question = questions_.name(index, weighted(recipe_.captions.languages, random), random);
     if (kind == "group") question = questions_.group(index, random);
-    if (kind == "colour") question = questions_.colour(picture.pixels, random);
     if (kind == "is-it") question = questions_.is_it(index, random);
     if (kind == "which") question = questions_.which(index, random);
     if (question) return question;
@@ -122,26 +122,37 @@ TalkBatch TalkBatchMaker::make(int64_t number) const {
   const std::vector<int64_t> chosen = sampler_.choose(number);
   Random random(mix_seed(mix_seed(static_cast<uint64_t>(recipe_.seed), kQuestions), static_cast<uint64_t>(number)));
   std::vector<Image> copies(chosen.size());
+  std::vector<bool> true_colours(chosen.size());
   std::vector<Row> rows;
   for (size_t i = 0; i < chosen.size(); ++i) {
     const Picture& picture = pictures_.pictures[static_cast<size_t>(chosen[i])];
-    if (random.chance(recipe_.questions.several)) {
+    const double asked = random.uniform();
+    if (asked < recipe_.questions.several) {
       const auto count = static_cast<int64_t>(1 + random.below(kMostOfSeveral));
       copies[i] = several(picture.pixels, count, random);
       rows.push_back(row(i, questions_.how_many(count, random), true));
       continue;
     }
+    if (asked < recipe_.questions.several + recipe_.questions.colour) {
+      if (random.chance(0.5)) copies[i] = recoloured(picture.pixels, random);
+      true_colours[i] = true;
+      const auto question = questions_.colour(copies[i].empty() ? picture.pixels : copies[i], random);
+      if (question) rows.push_back(row(i, *question, true));
+      continue;
+    }
     for (int64_t k = 0; k < recipe_.questions.per_picture; ++k) {
       const auto question = draw(picture, random);
       if (!question) continue;
-      const bool details = question->kind == "colour" || !random.chance(recipe_.questions.detail_dropout);
+      const bool details = !random.chance(recipe_.questions.detail_dropout);
       rows.push_back(row(i, *question, details));
       if (!details && random.chance(recipe_.questions.names)) rows.back().name = name_of(picture, random);
     }
   }
   std::stable_sort(rows.begin(), rows.end(), [](const Row& a, const Row& b) { return a.ids.size() < b.ids.size(); });
   TalkBatch batch;
-  batch.pixels = sampler_.pixels(number, chosen, [&](size_t i) { return copies[i].empty() ? nullptr : &copies[i]; });
+  batch.pixels = sampler_.pixels(number, chosen, [&](size_t i) {
+    return Drawing{copies[i].empty() ? nullptr : &copies[i], true_colours[i]};
+  });
   for (size_t part = 0; part < kParts; ++part) {
     const size_t begin = rows.size() * part / kParts, end = rows.size() * (part + 1) / kParts;
     if (begin < end) batch.rows.push_back(together(std::span(rows).subspan(begin, end - begin)));
@@ -163,10 +174,15 @@ TalkLearner::TalkLearner(Recipe& recipe)
     for (const auto& [tag, weight] : recipe_.captions.languages) options_["languages"].push_back(tag);
   }
   if (!options_.contains("asking")) options_["asking"] = asking_ids(*base_.tokenizer);
+  const Tensor names = vectors_of_names();
+  if (!options_.contains("memory")) options_["memory"] = names.size(0);
   seed_torch(recipe_, Draw::kWeights);
   model_ = make();
   averaged_ = make();
-  for (const auto& talker : {model_, averaged_}) copy_weights(weights_of(dual), talker->dual());
+  for (const auto& talker : {model_, averaged_}) {
+    copy_weights(weights_of(dual), talker->dual());
+    if (options_.at("memory") != 0) talker->remember(names);
+  }
   averaged_->eval();
   maker_ = std::make_unique<TalkBatchMaker>(recipe_, data_, format_of(*model_, *base_.tokenizer), *base_.tokenizer,
                                             dual.text().context());
@@ -174,6 +190,16 @@ TalkLearner::TalkLearner(Recipe& recipe)
   if (evaluation.every > 0 && !evaluation.shards.empty())
     test_ = std::make_unique<TalkTest>(evaluation.shards, evaluation.names, evaluation.languages, evaluation.limit,
                                        *training_processor(recipe_.data));
+}
+
+/// Vectors of the English names of what the pictures show, each name once: names x dim.
+Tensor TalkLearner::vectors_of_names() const {
+  std::set<std::string> names;
+  for (const Concept& shown : data_.pictures.concepts)
+    if (const auto name = shown.names.find("en"); name != shown.names.end() && shown.seen && !shown.skin_tone)
+      names.insert(name->second);
+  const std::vector<std::string> listed(names.begin(), names.end());
+  return TextEmbedder(base_).embed(listed, {.truncate = true});
 }
 
 std::shared_ptr<Talker> TalkLearner::make() const {

@@ -78,6 +78,7 @@ class TalkLearner : public Learner {
 
  private:
   std::shared_ptr<Talker> make() const;
+  Tensor vectors_of_names() const;
   std::vector<Tensor> pictures_of(const TalkRows& rows, const Tensor& pictures) const;
   Tensor loss_of(const TalkRows& rows, const Tensor& pictures) const;
 

@@ -36,10 +36,10 @@ Tensor colour_histogram(const Tensor& pixels, int64_t shades) {
 
 /// The names in the questions of a batch.
 struct Names {
-  std::vector<std::vector<int64_t>> ids;  ///< of each name
-  std::vector<int64_t> rows;              ///< of the batch, in which the names stand
-  std::vector<int64_t> token_rows, token_columns,
-      token_names;  ///< where each of their tokens stands, and of which name it is
+  std::vector<std::vector<int64_t>> ids;           ///< of each name
+  std::vector<int64_t> rows;                       ///< of the batch, in which the names stand
+  std::vector<int64_t> token_rows, token_columns;  ///< where each of their tokens stands
+  std::vector<int64_t> token_names;                ///< and of which name it is
 };
 
 Names names_in(const TextBatch& text, int64_t placeholder, int64_t begin, const std::set<int64_t>& asking) {
@@ -112,6 +112,9 @@ Talker::Talker(const TalkerOptions& options, const std::shared_ptr<DualEncoder>&
   naming_ = register_module("naming", std::make_shared<Linear>(dual->options().dim, width()));
   likeness_ = register_module("likeness", std::make_shared<Linear>(1, width(), false));
   colours_ = register_module("colours", std::make_shared<Mlp>(shades_ * shades_ * shades_, width(), "gelu", width()));
+  if (options.memory < 0) throw Error("must not be negative", "memory");
+  if (options.memory > 0)
+    memory_ = register_buffer("memory", torch::zeros({options.memory, dual->options().dim}, torch::kInt8));
 }
 
 std::vector<int64_t> Talker::picture_lengths(const ImageBatch& pictures) const {
@@ -120,7 +123,7 @@ std::vector<int64_t> Talker::picture_lengths(const ImageBatch& pictures) const {
 
 Tensor Talker::picture_tokens(const Tensor& pixels) {
   const Tensor bridged = bridge().forward(tower().forward(pixels)).x;
-  Tensor tokens = vector_tokens(dual().encode_image(pixels)).to(bridged.scalar_type());
+  const Tensor tokens = vector_tokens(dual().encode_image(pixels)).to(bridged.scalar_type());
   const Tensor colours = colours_->forward(colour_histogram(pixels, shades_)).unsqueeze(1).to(bridged.scalar_type());
   return torch::cat({tokens.narrow(1, 0, 1), colours, bridged, tokens.narrow(1, length_, 1)}, 1);
 }
@@ -128,10 +131,23 @@ Tensor Talker::picture_tokens(const Tensor& pixels) {
 Tensor Talker::vector_tokens(const Tensor& vectors) {
   Tensor vector = unit(vectors.to(torch::kFloat32));
   if (is_training() && noise_ > 0) vector = disturbed(vector, noise_);
-  const Tensor shown = naming_->forward(vector).unsqueeze(1);
+  const Tensor shown = naming_->forward(memory_.defined() ? recalled(vector) : vector).unsqueeze(1);
   const Tensor filled = torch::constant_pad_nd(vector, {0, width() - vector.size(1)}).unsqueeze(1);
   const Tensor nothing = torch::zeros({vector.size(0), length_ - 1, width()}, shown.options());
   return torch::cat({shown, nothing, filled.to(shown.scalar_type())}, 1);
+}
+
+void Talker::remember(const Tensor& vectors) {
+  const torch::NoGradGuard no_gradient;
+  const Tensor largest = vectors.abs().amax(1, true).clamp_min(1e-12);
+  memory_.copy_((vectors / largest * 127).round());
+}
+
+/// The mean of the names' unit vectors, weighted by how likely the dual encoder finds each of them.
+Tensor Talker::recalled(const Tensor& vectors) {
+  const Tensor names = unit(memory_.to(torch::kFloat32));
+  const Tensor scale = dual().logit_scale.detach().exp();
+  return unit(vectors.matmul(names.t()).mul(scale).softmax(1).matmul(names));
 }
 
 Tokens Talker::join(const std::vector<Tensor>& pictures, const TextBatch& text) {

@@ -19,8 +19,10 @@ struct TalkerOptions {
   std::vector<int64_t> asking;          ///< tokens that make a question of names: "is", "this", "a", "?"
   std::vector<std::string> languages;   ///< that it was trained to name things in, as tags ("de")
   double noise = 0;                     ///< longest random vector that is added to a picture's unit vector in training
+  int64_t memory = 0;                   ///< names whose vectors stand for what a picture shows; 0: its own vector does
 };
-TESSERA_OPTIONS(TalkerOptions, dual_encoder, bridge, language, cells, patch, shades, begin_id, asking, languages, noise)
+TESSERA_OPTIONS(TalkerOptions, dual_encoder, bridge, language, cells, patch, shades, begin_id, asking, languages, noise,
+                memory)
 
 /// A dual encoder as the encoder of a vision-language model. Its vector of a picture says what is shown; the tokens are
 /// thumbnails of the cells of a coarse grid, for what that vector has overlooked. The tower's features are no tokens: a
@@ -44,6 +46,10 @@ class DualEncoderTower : public Encoder {
 /// its colours, made of their histogram (Swain and Ballard, 1991), since a tower that learned names has learned to
 /// overlook them; and one for each cell of a coarse grid, made by the bridge of a thumbnail of its pixels.
 ///
+/// With a memory of the names that it knows, what a picture shows is not told by its own vector but by those names'
+/// vectors, weighted by how near they are to it (DeCap; Li et al., 2023): the decoder then reads the same points of the
+/// space for pictures of a style that it never saw.
+///
 /// What a question names, which is what stands between the words that ask, is also read by the text tower: its vector
 /// in the shared space, and how near that lies to the picture's, are added to the tokens of the name. So "is it a
 /// lemon?" is a comparison, and nothing to be learned for every name.
@@ -62,6 +68,9 @@ class Talker : public VisionLanguage {
   /// The same for what has only a vector in the shared space, N x dim: no colours, and cells of nothing. A name can
   /// stand for a picture so.
   Tensor vector_tokens(const Tensor& vectors);
+  /// Fills the memory. @param vectors  of the names in the shared space, options.memory x dim; their directions are
+  /// kept in eight bits a number
+  void remember(const Tensor& vectors);
   /// Tokens of a picture.
   int64_t picture_length() const { return length_; }
   std::vector<int64_t> picture_lengths(const ImageBatch& pictures) const override;
@@ -78,6 +87,8 @@ class Talker : public VisionLanguage {
   void train(bool on = true) override;
 
  private:
+  Tensor recalled(const Tensor& vectors);
+
   int64_t length_, begin_id_, shades_;
   double noise_;
   std::set<int64_t> asking_;
@@ -85,6 +96,7 @@ class Talker : public VisionLanguage {
   bool frozen_ = false;
   std::shared_ptr<Linear> naming_, likeness_;
   std::shared_ptr<Mlp> colours_;
+  Tensor memory_;  // names x dim, int8; undefined without
 };
 
 /// Reads the options of a Talker from a recipe or from the config.json that save_model() wrote.

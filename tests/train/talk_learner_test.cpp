@@ -8,7 +8,9 @@
 #include "core/progress.h"
 #include "data/archive.h"
 #include "io/checkpoint.h"
+#include "layers/weights.h"
 #include "support/scratch.h"
+#include "tasks/embed.h"
 #include "train/trainer.h"
 
 namespace tessera {
@@ -98,7 +100,7 @@ class TalkLearnerTest : public ::testing::Test {
                 {"dropout", 0.1}}}}},
             {"data", {{"sources", {{{"shards", shards}}}}, {"size", 16}}},
             {"questions",
-             {{"several", 0.2}, {"detail_dropout", 0.3}, {"names", 0.5}, {"kinds", {{"name", 1}, {"colour", 1}}}}},
+             {{"several", 0.2}, {"detail_dropout", 0.3}, {"names", 0.5}, {"colour", 0.4}, {"kinds", {{"name", 1}}}}},
             {"augment", {{"any_hue", 0}, {"hue", 0}, {"grayscale", 0}, {"invert", 0}, {"cutout", 0}}},
             {"optimizer", {{"learning_rate", 1e-2}}},
             {"schedule", {{"warmup", 3}}},
@@ -269,6 +271,36 @@ TEST_F(TalkLearnerTest, VectorsAreDisturbedInTrainingAlone) {
                   .allclose(first[0].narrow(0, 1, talker.picture_length() - 1), 1e-5, 1e-6));
 }
 
+TEST_F(TalkLearnerTest, APictureIsToldByTheNamesThatItResembles) {
+  run(recipe_json(), "run");
+  const torch::NoGradGuard no_gradient;
+  const Model model = load_model(folder_ / "run" / "model");
+  auto& talker = model.as<Talker>("talk");
+  const std::vector<std::string> names = {"blue disc", "red disc"};
+  const Tensor vectors = TextEmbedder(model).embed(names);
+  EXPECT_EQ(named_tensors(talker).at("memory").sizes(), torch::IntArrayRef({2, 8}));
+  // A name far nearer than the others is what is told, whatever the picture's own vector adds to it.
+  talker.dual().logit_scale.fill_(12);
+  const Tensor told = talker.vector_tokens(vectors).select(1, 0);
+  const Tensor near = talker.vector_tokens(unit(vectors) + 0.05 * torch::randn_like(vectors)).select(1, 0);
+  EXPECT_TRUE(told.allclose(near, 1e-4, 1e-5));
+  EXPECT_FALSE(told[0].allclose(told[1], 1e-3, 1e-4));
+}
+
+TEST_F(TalkLearnerTest, WithoutAMemoryAPictureIsToldByItsVector) {
+  Json json = recipe_json();
+  json["model"]["memory"] = 0;
+  run(json, "run");
+  const torch::NoGradGuard no_gradient;
+  const Model model = load_model(folder_ / "run" / "model");
+  auto& talker = model.as<Talker>("talk");
+  EXPECT_FALSE(named_tensors(talker).contains("memory"));
+  const Tensor vectors = torch::randn({2, 8});
+  const Tensor told = talker.vector_tokens(vectors).select(1, 0);
+  const Tensor other = talker.vector_tokens(vectors + torch::randn_like(vectors)).select(1, 0);
+  EXPECT_FALSE(told.allclose(other, 1e-3, 1e-4));
+}
+
 TEST_F(TalkLearnerTest, QuestionsBeyondTheContextAndUnknownKindsAreRefused) {
   run(recipe_json(), "run");
   const Model model = load_model(folder_ / "run" / "model");
@@ -278,6 +310,9 @@ TEST_F(TalkLearnerTest, QuestionsBeyondTheContextAndUnknownKindsAreRefused) {
   EXPECT_THROW(answerer.answer(torch::rand({1, 3, 16, 16}), {words}), Error);
   Json json = recipe_json();
   json["questions"]["kinds"] = {{"naem", 1}};
+  EXPECT_THROW(read_recipe(json, ""), Error);
+  json = recipe_json();
+  json["questions"]["several"] = 0.7;  // and 0.4 for the colour
   EXPECT_THROW(read_recipe(json, ""), Error);
 }
 
