@@ -1,0 +1,32 @@
+#include "kernels/cpu/parallel.h"
+
+#include <ATen/Parallel.h>
+#include <omp.h>
+
+#include <algorithm>
+#include <atomic>
+#include <exception>
+#include <mutex>
+
+namespace tessera::cpu {
+
+void in_parallel(int64_t count, const std::function<void(int64_t)>& work) {
+  const int64_t threads = std::min<int64_t>(at::get_num_threads(), count);
+  if (threads <= 1 || omp_in_parallel() != 0) {
+    for (int64_t i = 0; i < count; ++i) work(i);
+    return;
+  }
+  std::atomic<int64_t> next = 0;
+  std::exception_ptr thrown;
+  std::mutex mutex;
+#pragma omp parallel num_threads(static_cast<int>(threads))
+  try {
+    for (int64_t i = next++; i < count; i = next++) work(i);
+  } catch (...) {
+    const std::lock_guard lock(mutex);
+    thrown = std::current_exception();
+  }
+  if (thrown) std::rethrow_exception(thrown);
+}
+
+}  // namespace tessera::cpu

@@ -1,0 +1,12 @@
+#pragma once
+#include <cstdint>
+#include <functional>
+
+namespace tessera::cpu {
+
+/// Calls work(i) for every i below `count`, on all threads; each takes the next one when it has finished its last, so
+/// that a thread that the machine holds up holds up no other. What work throws is thrown again here. Within another
+/// parallel region it runs on the calling thread.
+void in_parallel(int64_t count, const std::function<void(int64_t)>& work);
+
+}  // namespace tessera::cpu

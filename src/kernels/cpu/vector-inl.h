@@ -1,0 +1,133 @@
+// Numbers in vectors, for every instruction set that Highway compiles a kernel for. Included once per set.
+#if defined(TESSERA_KERNELS_CPU_VECTOR_INL_H) == defined(HWY_TARGET_TOGGLE)
+#ifdef TESSERA_KERNELS_CPU_VECTOR_INL_H
+#undef TESSERA_KERNELS_CPU_VECTOR_INL_H
+#else
+#define TESSERA_KERNELS_CPU_VECTOR_INL_H
+#endif
+
+#include <hwy/highway.h>
+
+#include <cstring>
+
+#include "kernels/nonlinearity.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace tessera {
+namespace HWY_NAMESPACE {
+
+namespace hn = hwy::HWY_NAMESPACE;
+
+using Floats = hn::ScalableTag<float>;
+using Vector = hn::Vec<Floats>;
+using Bits = hn::RebindToUnsigned<Floats>;
+using Integers = hn::RebindToSigned<Floats>;
+using Narrow = hn::Rebind<hwy::bfloat16_t, Floats>;
+
+HWY_INLINE size_t lanes() { return hn::Lanes(Floats()); }
+HWY_INLINE Vector of(float value) { return hn::Set(Floats(), value); }
+
+HWY_INLINE Vector load(const float* from) { return hn::LoadU(Floats(), from); }
+HWY_INLINE Vector load(const hwy::bfloat16_t* from) { return hn::PromoteTo(Floats(), hn::LoadU(Narrow(), from)); }
+HWY_INLINE Vector load(const int32_t* from) { return hn::ConvertTo(Floats(), hn::LoadU(Integers(), from)); }
+
+HWY_INLINE void store(Vector x, float* to) { hn::StoreU(x, Floats(), to); }
+/// To the nearest, ties to even: Highway cuts off.
+HWY_INLINE void store(Vector x, hwy::bfloat16_t* to) {
+  const Bits bits;
+  const auto whole = hn::BitCast(bits, x);
+  const auto odd = hn::And(hn::ShiftRight<16>(whole), hn::Set(bits, 1U));
+  const auto rounded = hn::Add(whole, hn::Add(odd, hn::Set(bits, 0x7FFFU)));
+  hn::StoreU(hn::DemoteTo(Narrow(), hn::BitCast(Floats(), rounded)), Narrow(), to);
+}
+
+/// The first `count` of a vector's numbers; the others are 0.
+template <class T>
+HWY_INLINE Vector load_some(const T* from, size_t count) {
+  T part[hn::MaxLanes(Floats())];
+  std::memset(static_cast<void*>(part), 0, sizeof(part));
+  std::memcpy(static_cast<void*>(part), from, count * sizeof(T));
+  return load(part);
+}
+template <class T>
+HWY_INLINE void store_some(Vector x, T* to, size_t count) {
+  T part[hn::MaxLanes(Floats())];
+  store(x, part);
+  std::memcpy(static_cast<void*>(to), part, count * sizeof(T));
+}
+
+/// e^x to 2 units in the last place; 0 below -87 and largest at 88.
+HWY_INLINE Vector exponential(Vector x) {
+  x = hn::Min(x, of(88.0F));
+  const Vector whole = hn::Round(hn::Mul(x, of(1.44269504F)));  // x = whole ln 2 + rest
+  Vector rest = hn::NegMulAdd(whole, of(0.693359375F), x);
+  rest = hn::NegMulAdd(whole, of(-2.12194440e-4F), rest);
+  Vector power = of(1.0F / 720);  // the series, to the sixth power: |rest| <= 0.35
+  for (const float factor : {1.0F / 120, 1.0F / 24, 1.0F / 6, 0.5F, 1.0F, 1.0F})
+    power = hn::MulAdd(power, rest, of(factor));
+  const auto exponent = hn::ShiftLeft<23>(hn::ConvertTo(Integers(), whole));
+  const Vector result = hn::BitCast(Floats(), hn::Add(hn::BitCast(Integers(), power), exponent));
+  return hn::IfThenElseZero(hn::Gt(x, of(-87.0F)), result);
+}
+
+HWY_INLINE Vector sigmoid(Vector x) { return hn::Div(of(1), hn::Add(of(1), exponential(hn::Neg(x)))); }
+
+/// The error function, to 4e-7: a quotient of polynomials in x^2, fitted by least squares on [0, 3.92].
+HWY_INLINE Vector error_function(Vector x) {
+  const Vector bounded = hn::Max(hn::Min(x, of(3.92F)), of(-3.92F)), square = hn::Mul(bounded, bounded);
+  Vector above = of(2.034759972957545e-06F), below = of(3.807056418736465e-05F);
+  for (const float factor :
+       {0.00028747314354404807F, 0.00386810558848083F, 0.053059812635183334F, 0.19275905191898346F, 1.128378987312317F})
+    above = hn::MulAdd(above, square, of(factor));
+  for (const float factor :
+       {0.001188058638945222F, 0.015171860344707966F, 0.11508253961801529F, 0.5041599273681641F, 1.0F})
+    below = hn::MulAdd(below, square, of(factor));
+  return hn::Max(hn::Min(hn::Div(hn::Mul(bounded, above), below), of(1)), of(-1));
+}
+
+template <Nonlinearity kind>
+HWY_INLINE Vector activated(Vector x) {
+  if constexpr (kind == Nonlinearity::kGelu) {
+    const Vector half = hn::Mul(x, of(0.5F));
+    return hn::MulAdd(half, error_function(hn::Mul(x, of(0.70710678F))), half);
+  }
+  if constexpr (kind == Nonlinearity::kGeluTanh) {
+    const Vector cubic = hn::MulAdd(hn::Mul(hn::Mul(x, x), x), of(0.044715F), x);
+    return hn::Mul(x, sigmoid(hn::Mul(cubic, of(1.59576912F))));
+  }
+  if constexpr (kind == Nonlinearity::kQuickGelu) return hn::Mul(x, sigmoid(hn::Mul(x, of(1.702F))));
+  if constexpr (kind == Nonlinearity::kRelu) return hn::Max(x, hn::Zero(Floats()));
+  if constexpr (kind == Nonlinearity::kSilu) return hn::Mul(x, sigmoid(x));
+  if constexpr (kind == Nonlinearity::kTanh) return hn::MulSub(of(2), sigmoid(hn::Mul(x, of(2))), of(1));
+  if constexpr (kind == Nonlinearity::kSigmoid) return sigmoid(x);
+  return x;
+}
+
+/// Calls `what` with the kind as a constant: what.operator()<kind>().
+template <class What>
+HWY_INLINE void with_constant(Nonlinearity kind, const What& what) {
+  switch (kind) {
+    case Nonlinearity::kIdentity:
+      return what.template operator()<Nonlinearity::kIdentity>();
+    case Nonlinearity::kGelu:
+      return what.template operator()<Nonlinearity::kGelu>();
+    case Nonlinearity::kGeluTanh:
+      return what.template operator()<Nonlinearity::kGeluTanh>();
+    case Nonlinearity::kQuickGelu:
+      return what.template operator()<Nonlinearity::kQuickGelu>();
+    case Nonlinearity::kRelu:
+      return what.template operator()<Nonlinearity::kRelu>();
+    case Nonlinearity::kSilu:
+      return what.template operator()<Nonlinearity::kSilu>();
+    case Nonlinearity::kTanh:
+      return what.template operator()<Nonlinearity::kTanh>();
+    case Nonlinearity::kSigmoid:
+      return what.template operator()<Nonlinearity::kSigmoid>();
+  }
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace tessera
+HWY_AFTER_NAMESPACE();
+
+#endif

@@ -1,0 +1,58 @@
+#pragma once
+#include <torch/types.h>
+
+#include <memory>
+
+#include "kernels/nonlinearity.h"
+#include "kernels/precision.h"
+
+namespace tessera {
+
+/// What follows a linear layer, in the same pass over its results.
+struct LinearFinish {
+  Nonlinearity activation = Nonlinearity::kIdentity;
+  torch::Tensor residual = {};               ///< added last, of the result's shape; undefined: nothing
+  torch::ScalarType type = torch::kFloat32;  ///< of the result: float32 or bfloat16
+};
+
+/// A linear layer for inference on a CPU, y = finish(x W^T + b), whose weights were packed once. It has no gradient.
+///
+/// The result is computed in tiles that stay in a core's cache until they are finished. Few rows, as in decoding, are
+/// products of vectors that read every weight once. Precision::kInt8 rounds the inputs of each token to int8, int4
+/// those of each group while rows are few.
+class PackedLinear {
+ public:
+  /// @param weight  outputs x inputs
+  /// @param bias    outputs; may be undefined
+  /// @param gated   the second half of the outputs is multiplied by the first, which is activated: half as many results
+  /// @throws Error where the halves differ, or the processor cannot compute in this precision
+  PackedLinear(const torch::Tensor& weight, const torch::Tensor& bias, Precision precision, bool gated = false);
+
+  /// @param x  ... x inputs, float32 or bfloat16 -> ... x outputs
+  torch::Tensor forward(const torch::Tensor& x, const LinearFinish& finish = {}) const;
+
+  /// The weights of these outputs as they are computed with: rows x inputs, float32.
+  torch::Tensor rows(const torch::Tensor& outputs) const;
+
+  int64_t inputs() const { return inputs_; }
+  int64_t outputs() const { return outputs_; }
+  Precision precision() const { return precision_; }
+  int64_t bytes() const;
+
+ private:
+  struct Call;
+  Call prepared(const torch::Tensor& x, const LinearFinish& finish, torch::Tensor& result) const;
+  void few_rows(const Call& call) const;
+  void many_rows(const Call& call) const;
+  const void* panels_from(int64_t panel, int64_t count) const;
+
+  Precision precision_;
+  bool gated_;
+  int64_t inputs_, outputs_, width_;  // width: inputs as they lie in a panel
+  int64_t group_ = 0;                 // of int4
+  torch::Tensor panels_;
+  torch::Tensor group_scales_;             // of int4: panels x groups x 64, float16
+  torch::Tensor bias_, scales_, offsets_;  // a number for every output of the panels, float32; may be undefined
+};
+
+}  // namespace tessera

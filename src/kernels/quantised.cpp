@@ -1,0 +1,40 @@
+#include "kernels/quantised.h"
+
+#include "kernels/panels.h"
+
+namespace tessera {
+
+using torch::Tensor;
+
+Quantised to_int8(const Tensor& weight) {
+  const Tensor wide = weight.to(torch::kFloat32), scales = wide.abs().amax(1, true) / 127;
+  const Tensor numbers = (wide / scales.clamp_min(1e-30)).round().clamp(-127, 127).to(torch::kInt8);
+  return {numbers, scales};
+}
+
+Quantised to_int4(const Tensor& weight, int64_t group) {
+  const int64_t outputs = weight.size(0), inputs = weight.size(1), groups = (inputs + group - 1) / group;
+  const Tensor filled = torch::constant_pad_nd(weight.to(torch::kFloat32), {0, groups * group - inputs});
+  const Tensor grouped = filled.view({outputs, groups, group});
+  const Tensor extreme = grouped.gather(2, grouped.abs().argmax(2, true));  // outputs x groups x 1
+  const Tensor scales = (extreme / -8).to(torch::kHalf).to(torch::kFloat32);
+  const Tensor safe = torch::where(scales.eq(0), torch::ones_like(scales), scales);
+  const Tensor numbers = (grouped / safe).round().clamp(-8, 7).to(torch::kInt8);
+  return {numbers.view({outputs, groups * group}), scales.squeeze(2)};
+}
+
+Tensor dequantised(const Quantised& quantised) {
+  const Tensor wide = quantised.numbers.to(torch::kFloat32);
+  const int64_t groups = quantised.scales.size(1);
+  return (wide.view({wide.size(0), groups, -1}) * quantised.scales.unsqueeze(2)).view(wide.sizes());
+}
+
+Tensor to_int4_panels(const Tensor& numbers) {
+  const int64_t outputs = numbers.size(0), inputs = numbers.size(1), panels = (outputs + kPanel - 1) / kPanel;
+  const Tensor filled = torch::constant_pad_nd(numbers, {0, 0, 0, panels * kPanel - outputs});
+  const Tensor above = (filled + 8).to(torch::kUInt8).view({panels, kPanel, inputs / 8, 2, 4});
+  const Tensor bytes = above.select(3, 0) + above.select(3, 1) * 16;  // panels x 64 x inputs / 8 x 4
+  return bytes.transpose(1, 2).contiguous();
+}
+
+}  // namespace tessera
