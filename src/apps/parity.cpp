@@ -9,6 +9,7 @@ namespace {
 
 struct ParityOptions {
   std::vector<std::filesystem::path> paths;
+  std::string prepared;
   bool json = false, strict = false, markdown = false;
 };
 
@@ -69,8 +70,10 @@ void print_table(const parity::GoldenResult& golden) {
 int run(const ParityOptions& options) {
   size_t passed = 0, failed = 0, unsupported = 0;
   MarkdownTable markdown;
+  std::optional<Precision> prepared;
+  if (!options.prepared.empty()) prepared = precision_of(options.prepared, "--prepared");
   for (const auto& folder : parity::find_goldens(options.paths)) {
-    const auto result = parity::run_golden(folder);
+    const auto result = parity::run_golden(folder, prepared);
     ++(result.status == "passed" ? passed : result.status == "failed" ? failed : unsupported);
     if (options.json)
       std::printf("%s\n", parity::to_json(result).dump().c_str());
@@ -93,6 +96,8 @@ const VerbRegistration registration(
       command.add_flag("--json", options->json, "One JSON object a line for each golden folder");
       command.add_flag("--markdown", options->markdown, "A table with a row for each system");
       command.add_flag("--strict", options->strict, "Fail also when a golden is not supported");
+      command.add_option("--prepared", options->prepared,
+                         "Prepare the models in this precision first (float32, bfloat16, int8, ...): outputs alone");
       command.footer("Example: tessera parity tests/goldens --strict");
       return [options] { return run(*options); };
     });

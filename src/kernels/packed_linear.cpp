@@ -75,7 +75,7 @@ struct PackedLinear::Call {
 PackedLinear::PackedLinear(const Tensor& weight, const Tensor& bias, Precision precision, bool gated)
     : precision_(precision), gated_(gated), inputs_(weight.size(1)), outputs_(weight.size(0)) {
   const torch::NoGradGuard no_gradient;
-  if (!cpu::can_multiply(product_kind(precision)))
+  if (!can_compute(precision))
     throw Error("cannot be computed on this processor", precision_names()[static_cast<size_t>(precision)],
                 "choose float32");
   if (gated && outputs_ % 2 != 0) throw Error("a gated layer has as many gates as values", "outputs");
@@ -106,6 +106,8 @@ PackedLinear::PackedLinear(const Tensor& weight, const Tensor& bias, Precision p
   }
   if (bias.defined()) bias_ = filled_up(gated ? interleaved(bias) : bias, panels_.size(0) * kPanel);
 }
+
+bool PackedLinear::can_compute(Precision precision) { return cpu::can_multiply(product_kind(precision)); }
 
 int64_t PackedLinear::bytes() const {
   int64_t sum = 0;
@@ -225,10 +227,10 @@ void PackedLinear::many_rows(const Call& call) const {
     const cpu::ProductKind kind = product_kind(precision_);
     const int64_t size = kind == cpu::ProductKind::kInt8 ? 1 : kind == cpu::ProductKind::kBfloat16 ? 2 : 4;
     float* out = sums.of<float>(static_cast<size_t>(kTileRows * kTileColumns));
-    cpu::multiply({kind, rows, columns, inputs_, call.x_stride, kTileColumns},
-                  static_cast<const char*>(call.x) + row * call.x_stride * size, weights, out);
+    cpu::multiply({kind, rows, columns, inputs_}, static_cast<const char*>(call.x) + row * call.x_stride * size,
+                  weights, out);
     const int64_t column = column_tile * results;
-    cpu::finish({out, kind == cpu::ProductKind::kInt8, kTileColumns}, rows, std::min(results, outputs_ - column),
+    cpu::finish({out, kind == cpu::ProductKind::kInt8, columns}, rows, std::min(results, outputs_ - column),
                 call.at(row, column, column_tile * kTileColumns));
   };
   if (!unpacks) {

@@ -28,6 +28,9 @@ class PackedLinear {
   /// @throws Error where the halves differ, or the processor cannot compute in this precision
   PackedLinear(const torch::Tensor& weight, const torch::Tensor& bias, Precision precision, bool gated = false);
 
+  /// Whether this processor has the instructions.
+  static bool can_compute(Precision precision);
+
   /// @param x  ... x inputs, float32 or bfloat16 -> ... x outputs
   torch::Tensor forward(const torch::Tensor& x, const LinearFinish& finish = {}) const;
 

@@ -47,6 +47,7 @@ Tokens BartEncoder::forward(Tokens tokens) {
 Bart::Bart(const BartOptions& options) : options_(options) {
   const auto& o = options_;
   words_ = add<Embedding>("words", o.vocabulary, o.dim);
+  words_->gives_products = true;
   encoder_ = add<BartEncoder>("encoder", o);
   positions_ = add<Embedding>("positions", o.context + o.position_offset, o.dim);
   norm_ = add<Norm>("norm", o.dim, o.eps);
@@ -71,6 +72,6 @@ Tokens Bart::hidden(const Tokens& embedded, LanguageState* state) {
   return decode(tokens, state);
 }
 
-Tensor Bart::logits(const Tensor& hidden) { return torch::linear(hidden, words_->weight, logits_bias_); }
+Tensor Bart::logits(const Tensor& hidden) { return words_->products(hidden) + logits_bias_; }
 
 }  // namespace tessera

@@ -47,11 +47,12 @@ MaskedLanguageModel::MaskedLanguageModel(const BertOptions& options) : activatio
   dense_ = add<Linear>("dense", options.dim, options.dim);
   norm_ = add<Norm>("norm", options.dim, options.eps);
   bias_ = weight("bias", {options.vocabulary}, 0);
+  encoder_->words()->gives_products = true;
 }
 
 Tensor MaskedLanguageModel::forward(const TextBatch& text) {
   const Tensor x = norm_->forward(activation_(dense_->forward(encoder_->forward(text).x)));
-  return torch::linear(x, encoder_->words()->weight, bias_);
+  return encoder_->words()->products(x) + bias_;
 }
 
 namespace {

@@ -13,7 +13,11 @@ CausalStack::CausalStack(const CausalStackOptions& options) : options_(options) 
   }
   blocks_ = add<ModuleList<Block>>("blocks");
   if (o.final_norm) norm_ = add<Norm>("norm", o.dim, o.eps, o.norm);
-  if (!o.tied) head_ = add<Linear>("head", embedding_dim, o.vocabulary, false);
+  words_->gives_products = o.tied;
+  if (!o.tied) {
+    head_ = add<Linear>("head", embedding_dim, o.vocabulary, false);
+    head_->gives_logits = true;
+  }
 }
 
 Tensor CausalStack::embed(const Tensor& ids) {
@@ -36,7 +40,7 @@ Tokens CausalStack::hidden(const Tokens& embedded, LanguageState* state) {
 }
 
 Tensor CausalStack::logits(const Tensor& hidden) {
-  const Tensor scores = head_ ? head_->forward(hidden) : torch::linear(hidden, words_->weight);
+  const Tensor scores = head_ ? head_->forward(hidden) : words_->products(hidden);
   const double cap = options_.logit_cap;
   return cap > 0 ? torch::tanh(scores / cap) * cap : scores;
 }

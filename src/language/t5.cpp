@@ -57,7 +57,11 @@ T5::T5(const T5Options& options) : options_(options) {
   for (int64_t i = 0; i < o.decoder_depth; ++i)
     append_layer(block_of(o), attention_of(o, true, distances_), reader, ffn_of(o));
   norm_ = add<Norm>("norm", o.dim, o.eps, "rms");
-  if (!o.tied) head_ = add<Linear>("head", o.dim, o.vocabulary, false);
+  words_->gives_products = o.tied;
+  if (!o.tied) {
+    head_ = add<Linear>("head", o.dim, o.vocabulary, false);
+    head_->gives_logits = true;
+  }
 }
 
 Tensor T5::embed(const Tensor& ids) {
@@ -74,7 +78,7 @@ Tokens T5::hidden(const Tokens& embedded, LanguageState* state) {
 
 Tensor T5::logits(const Tensor& hidden) {
   if (head_) return head_->forward(hidden);
-  return torch::linear(hidden / std::sqrt(static_cast<double>(options_.dim)), words_->weight);
+  return words_->products(hidden / std::sqrt(static_cast<double>(options_.dim)));
 }
 
 }  // namespace tessera

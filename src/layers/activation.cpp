@@ -34,4 +34,21 @@ Activation activation(const std::string& name) {
   return table().at(name);
 }
 
+std::optional<Nonlinearity> nonlinearity(Activation activation) {
+  static const std::map<std::string, Nonlinearity> kinds = {{"gelu", Nonlinearity::kGelu},
+                                                            {"gelu_new", Nonlinearity::kGeluTanh},
+                                                            {"gelu_pytorch_tanh", Nonlinearity::kGeluTanh},
+                                                            {"quick_gelu", Nonlinearity::kQuickGelu},
+                                                            {"relu", Nonlinearity::kRelu},
+                                                            {"silu", Nonlinearity::kSilu},
+                                                            {"swish", Nonlinearity::kSilu},
+                                                            {"tanh", Nonlinearity::kTanh},
+                                                            {"sigmoid", Nonlinearity::kSigmoid},
+                                                            {"identity", Nonlinearity::kIdentity}};
+  if (!activation) return Nonlinearity::kIdentity;
+  for (const auto& [name, function] : table())
+    if (function == activation && kinds.contains(name)) return kinds.at(name);
+  return {};
+}
+
 }  // namespace tessera

@@ -1,7 +1,10 @@
 #pragma once
 #include <torch/types.h>
 
+#include <optional>
 #include <string>
+
+#include "kernels/nonlinearity.h"
 
 namespace tessera {
 
@@ -11,5 +14,8 @@ using Activation = torch::Tensor (*)(const torch::Tensor&);
 
 /// @throws Error when the name is unknown
 Activation activation(const std::string& name);
+
+/// The same as kernels know it; none where they do not. Null is the identity.
+std::optional<Nonlinearity> nonlinearity(Activation activation);
 
 }  // namespace tessera

@@ -5,7 +5,7 @@
 #include <stdexcept>
 
 #include "core/error.h"
-#include "layers/attention_by_head.h"
+#include "kernels/norm.h"
 
 namespace tessera {
 
@@ -40,50 +40,64 @@ Tensor in_another_sequence(const Tensor& number) { return number.unsqueeze(2).ne
 }  // namespace
 
 Tensor Attention::project(const Tensor& x) {
-  const Tensor qkv = qkv_->forward(x);
+  const Tensor qkv = qkv_->forward(x, {.narrow = true});
   return query_bias_.defined() ? qkv + torch::cat({query_bias_, torch::zeros_like(value_bias_), value_bias_}) : qkv;
 }
 
 Tensor Attention::mix(const Tokens& tokens, KeyValueCache* cache) {
   const auto& o = options_;
   const int64_t batch = tokens.x.size(0), length = tokens.x.size(1);
-  const Tensor qkv = project(tokens.x).view({batch, length, o.heads + 2 * o.groups(), o.width()}).transpose(1, 2);
+  Tensor parts = project(tokens.x).view({batch, length, o.heads + 2 * o.groups(), o.width()});
+  const Tensor qkv = parts.transpose(1, 2);
   Tensor q = qkv.narrow(1, 0, o.heads), k = qkv.narrow(1, o.heads, o.groups());  // B x heads x L x d
-  if (q_norm_) q = q_norm_->forward(q), k = k_norm_->forward(k);
+  const auto type = q.scalar_type();
+  if (q_norm_) q = q_norm_->forward(q, type), k = k_norm_->forward(k, type);
   if (rotary_) {
     if (cache && !tokens.at.defined()) throw std::logic_error("tokens that go on with a sequence need coordinates");
     const Tensor at = tokens.at.defined() ? tokens.at : key_positions(tokens.mask, length, q.options()).unsqueeze(-1);
-    const Rotation rotation = rotary_->rotation(at, q.options());
-    q = rotation.apply(q), k = rotation.apply(k);
+    const Rotation rotation = rotary_->rotation(at, q.options().dtype(torch::kFloat32));
+    if (!q_norm_ && qkv_->is_prepared()) {  // queries and keys lie together and belong to nobody else
+      Tensor turned = parts.narrow(2, 0, o.heads + o.groups());
+      rotate_in_place(turned, rotation.cosine.squeeze(1), rotation.sine.squeeze(1), rotation.adjacent);
+    } else {
+      q = rotation.apply(q).to(type), k = rotation.apply(k).to(type);
+    }
   }
   KeysAndValues seen{k, qkv.narrow(1, o.heads + o.groups(), o.groups()), tokens.mask};
   if (cache) seen = cache->append(seen);
   const int64_t keys = seen.keys.size(2);
-  Tensor bias = attention_bias(seen.mask, o.causal, o.window, length, keys, q.options(), tokens.span);
-  if (o.causal && !cache && length > 1 && tokens.at.defined() && tokens.at.size(-1) == 2)
-    bias = bias.masked_fill(in_another_sequence(tokens.at.select(-1, 1)), bias.min());  // the lowest hides already
+  AttentionPattern pattern{.mask = seen.mask, .causal = o.causal, .window = o.window, .scale = o.scale, .cap = o.cap};
+  const bool packed = o.causal && !cache && length > 1 && tokens.at.defined() && tokens.at.size(-1) == 2;
+  // What the pattern cannot say is said by a bias: windows of real tokens, spans, several sequences in a row.
+  if (packed || tokens.span.defined() || (o.window > 0 && (seen.mask.defined() || !o.causal))) {
+    pattern = {.scale = o.scale, .cap = o.cap};
+    pattern.bias = attention_bias(seen.mask, o.causal, o.window, length, keys, q.options(), tokens.span);
+    if (packed)  // the lowest hides already
+      pattern.bias = pattern.bias.masked_fill(in_another_sequence(tokens.at.select(-1, 1)), pattern.bias.min());
+  }
   if (bias_) {
     const Tensor at =
         cache || !tokens.at.defined() ? key_positions(seen.mask, keys, q.options()) : tokens.at.select(-1, 0);
     const Tensor distance_bias = bias_->forward(at.narrow(1, keys - length, length), at);
-    bias = bias.defined() ? bias + distance_bias : distance_bias;
+    pattern.bias = pattern.bias.defined() ? pattern.bias + distance_bias : distance_bias;
   }
-  const Tensor mixed = attend(*this, q, seen.keys, seen.values, bias, o.scale, o.cap);
+  const Tensor mixed = attend(*this, q, seen.keys, seen.values, pattern);
   const Tensor context = tap(*this, mixed.transpose(1, 2).reshape({batch, length, o.heads * o.width()}), "context");
   return tap(*this, proj_->forward(context));
 }
 
-Tensor attend(const torch::nn::Module& module, const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& bias,
-              double scale, double cap) {
-  if (scale == 0) scale = 1 / std::sqrt(static_cast<double>(q.size(-1)));
-  if (!Taps::wanted(module, "weights") && can_attend_by_head(q, k, v))
-    return attention_by_head(q, k, v, bias, scale, cap);
+Tensor attend(const torch::nn::Module& module, const Tensor& q, const Tensor& k, const Tensor& v,
+              AttentionPattern pattern) {
+  if (pattern.scale == 0) pattern.scale = 1 / std::sqrt(static_cast<double>(q.size(-1)));
+  if (!Taps::wanted(module, "weights") && can_fuse_attention(q, k, v)) return fused_attention(q, k, v, pattern);
   const int64_t batch = q.size(0), heads = q.size(1), length = q.size(2), keys = k.size(2), groups = k.size(1);
   // The heads that share a key stand one after the other, so that one product serves them all.
-  const Tensor grouped = (q * scale).reshape({batch, groups, heads / groups * length, q.size(3)});
+  const Tensor grouped = (q * pattern.scale).reshape({batch, groups, heads / groups * length, q.size(3)});
   Tensor scores = torch::matmul(grouped, k.transpose(-2, -1)).view({batch, heads, length, keys});
-  if (cap > 0) scores = torch::tanh(scores / cap) * cap;
-  if (bias.defined()) scores = scores + bias;
+  if (pattern.cap > 0) scores = torch::tanh(scores / pattern.cap) * pattern.cap;
+  if (pattern.bias.defined()) scores = scores + pattern.bias;
+  const Tensor hidden = attention_bias(pattern.mask, pattern.causal, pattern.window, length, keys, q.options());
+  if (hidden.defined()) scores = scores + hidden;
   const Tensor weights = tap(module, torch::softmax(scores, -1), "weights");
   return torch::matmul(weights.view({batch, groups, heads / groups * length, keys}), v)
       .view({batch, heads, length, v.size(3)});

@@ -1,6 +1,7 @@
 #pragma once
 #include <optional>
 
+#include "kernels/attention.h"
 #include "layers/key_value_cache.h"
 #include "layers/linear.h"
 #include "layers/norm.h"
@@ -45,6 +46,7 @@ class Attention : public Mixer {
   Tensor forward(const Tokens& tokens) override { return mix(tokens, nullptr); }
   Tensor step(const Tokens& tokens, State& state) override { return mix(tokens, &dynamic_cast<KeyValueCache&>(state)); }
   std::shared_ptr<State> start() const override { return std::make_shared<ContiguousCache>(); }
+  torch::ScalarType input_type() const override { return qkv_->narrow_type(); }
 
  private:
   Tensor mix(const Tokens& tokens, KeyValueCache* cache);
@@ -59,12 +61,11 @@ class Attention : public Mixer {
 };
 
 /// softmax(capped(scale q k^T) + bias) v for q: B x heads x L x d and k, v: B x kv heads x S x d, each of which serves
-/// heads / kv heads consecutive heads. `bias`, where defined, is added to the scores and broadcasts to
-/// B x heads x L x S. `module` reports "weights" to the taps.
-/// @param scale  0: 1 / sqrt(d)
-/// @param cap    see AttentionOptions
-Tensor attend(const torch::nn::Module& module, const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& bias,
-              double scale = 0, double cap = 0);
+/// heads / kv heads consecutive heads, by the fused kernel where nothing asks for what it does not make. `module`
+/// reports "weights" to the taps.
+/// @param pattern  its scale 0: 1 / sqrt(d)
+Tensor attend(const torch::nn::Module& module, const Tensor& q, const Tensor& k, const Tensor& v,
+              AttentionPattern pattern);
 
 /// The bias that hides padded keys (mask: B x L, true where real; may be undefined) and, where `causal`, later ones;
 /// undefined when nothing is hidden. The hidden scores get the lowest finite value, so that a row without any key is

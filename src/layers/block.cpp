@@ -50,12 +50,12 @@ Tokens Block::run(const Tokens& tokens, State* state) {
 Tensor Block::mixed(const Tokens& tokens, State* state) {
   const Tensor& x = tokens.x;
   if (options_.post_norm) return norm1_->forward(x + branch(mix(tokens, state), after1_.get(), scale1_));
-  return x + branch(mix(tokens.with(norm1_->forward(x)), state), after1_.get(), scale1_);
+  return x + branch(mix(tokens.with(norm1_->forward(x, mixer_->input_type())), state), after1_.get(), scale1_);
 }
 
 Tensor Block::transformed(const Tensor& x) {
   if (options_.post_norm) return norm2_->forward(x + branch(ffn_->forward(x), after2_.get(), scale2_));
-  return x + branch(ffn_->forward(norm2_->forward(x)), after2_.get(), scale2_);
+  return x + branch(ffn_->forward(norm2_->forward(x, ffn_->input_type())), after2_.get(), scale2_);
 }
 
 Tensor Block::mix(const Tokens& tokens, State* state) {

@@ -39,8 +39,8 @@ Tensor CrossAttention::step(const Tokens& tokens, State& state) {
   const KeysAndValues& source = dynamic_cast<CrossCache&>(state).source();
   const int64_t batch = tokens.x.size(0), length = tokens.x.size(1);
   const Tensor q = split(q_->forward(tokens.x), options_.heads);
-  const Tensor bias = attention_bias(source.mask, false, 0, length, source.keys.size(2), q.options());
-  const Tensor mixed = attend(*this, q, source.keys, source.values, bias, options_.scale);
+  const Tensor mixed = attend(*this, q, source.keys, source.values,
+                              {.mask = source.mask, .scale = options_.scale});  // B x heads x L x d
   const Tensor context = tap(*this, mixed.transpose(1, 2).reshape({batch, length, -1}), "context");
   return tap(*this, proj_->forward(context));
 }

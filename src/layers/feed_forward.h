@@ -11,6 +11,7 @@ class Mlp : public FeedForward {
   /// @param out  width of the result; 0: dim
   Mlp(int64_t dim, int64_t hidden, const std::string& activation_name, int64_t out = 0, bool bias = true);
   Tensor forward(const Tensor& x) override;
+  torch::ScalarType input_type() const override { return up_->narrow_type(); }
 
  private:
   std::shared_ptr<Linear> up_, down_;
@@ -24,6 +25,7 @@ class GatedMlp : public FeedForward {
   /// @param out  width of the result; 0: dim
   GatedMlp(int64_t dim, int64_t hidden, const std::string& activation_name, bool bias = false, int64_t out = 0);
   Tensor forward(const Tensor& x) override;
+  torch::ScalarType input_type() const override { return gate_up_->narrow_type(); }
 
  private:
   std::shared_ptr<Linear> gate_up_, down_;

@@ -1,18 +1,82 @@
 #include "layers/linear.h"
 
 #include <cmath>
+#include <limits>
 
+#include "core/error.h"
 #include "layers/variation.h"
 
 namespace tessera {
 
-Linear::Linear(int64_t in, int64_t out, bool with_bias) {
+Tensor packed_away(const Tensor& weight) {
+  return torch::full({1}, std::numeric_limits<double>::quiet_NaN(), weight.options().requires_grad(false))
+      .expand(weight.sizes());
+}
+
+bool is_packed_away(const Tensor& weight) {
+  return weight.dim() > 1 && weight.storage().nbytes() == static_cast<size_t>(weight.element_size()) &&
+         weight.numel() > 1;
+}
+
+namespace {
+
+/// The prepared form has no gradient, no adapter and no taps before its activation.
+bool may_use_packed(const torch::nn::Module& module, const Tensor& x) {
+  return x.is_cpu() && !(torch::GradMode::is_enabled() && x.requires_grad()) && module.children().empty();
+}
+
+/// What keeps a layer from being packed; empty: nothing.
+std::string reason_to_stay(const torch::nn::Module& module, const Tensor& weight) {
+  if (!module.children().empty()) return "has an adapter";
+  if (!weight.is_cpu()) return "is not on the CPU";
+  return weight.scalar_type() == torch::kFloat32 ? "" : "is not float32";
+}
+
+}  // namespace
+
+Linear::Linear(int64_t in, int64_t out, bool with_bias, bool gated) : gated_(gated) {
   weight = Module::weight("weight", {out, in});
   if (with_bias) bias = Module::weight("bias", {out}, 0);
 }
 
-Tensor Linear::forward(const Tensor& x) {
-  return tap(*this, vary(*this, x, torch::linear(x, weight, bias), {weight, bias}));
+Tensor Linear::plain(const Tensor& x, const After& after) {
+  Tensor y = tap(*this, vary(*this, x, torch::linear(x, weight, bias), {weight, bias}));
+  const auto activated = [&](const Tensor& z) { return after.activation ? after.activation(z) : z; };
+  if (gated_) {
+    const auto halves = y.chunk(2, -1);
+    y = activated(halves[0]) * halves[1];
+  } else {
+    y = activated(y);
+  }
+  return after.residual.defined() ? after.residual + y : y;
+}
+
+Tensor Linear::forward(const Tensor& x, const After& after) {
+  if (!packed_) return plain(x, after);
+  if (!may_use_packed(*this, x) || Taps::wanted(*this, ""))
+    throw Error("is prepared for inference alone", "linear layer",
+                "load the model anew for gradients, adapters and taps");
+  const auto kind = nonlinearity(after.activation);
+  LinearFinish finish{.activation = kind.value_or(Nonlinearity::kIdentity),
+                      .type = after.narrow ? narrow_type() : torch::kFloat32};
+  if (kind) finish.residual = after.residual;
+  Tensor y = packed_->forward(x, finish);
+  if (kind) return y;
+  y = after.activation(y);
+  return after.residual.defined() ? after.residual + y : y;
+}
+
+torch::ScalarType Linear::narrow_type() const {
+  return packed_ && packed_->precision() != Precision::kFloat32 ? torch::kBFloat16 : torch::kFloat32;
+}
+
+std::string Linear::prepare(Precision precision) {
+  if (weight_is_read) return "its weight is read by its owner";
+  if (const std::string reason = reason_to_stay(*this, weight); !reason.empty()) return reason;
+  const bool four = precision == Precision::kInt4 || precision == Precision::kInt4Wide;
+  packed_ = std::make_shared<PackedLinear>(weight, bias, gives_logits && four ? Precision::kInt8 : precision, gated_);
+  weight.set_data(packed_away(weight));
+  return "";
 }
 
 Convolution::Convolution(const ConvolutionOptions& options) : options_(options) {
@@ -23,8 +87,30 @@ Convolution::Convolution(const ConvolutionOptions& options) : options_(options) 
   if (o.bias) bias = Module::weight("bias", {o.out}, 0);
 }
 
+/// B x C x H x W -> B x out x H / kernel x W / kernel, in memory B x H x W x out.
+Tensor Convolution::of_patches(const Tensor& x) const {
+  const auto& o = options_;
+  const int64_t rows = x.size(2) / o.kernel_height, columns = x.size(3) / o.kernel_width;
+  const Tensor whole = x.narrow(2, 0, rows * o.kernel_height).narrow(3, 0, columns * o.kernel_width);
+  const Tensor patches = whole.reshape({x.size(0), o.in, rows, o.kernel_height, columns, o.kernel_width})
+                             .permute({0, 2, 4, 1, 3, 5})
+                             .reshape({x.size(0), rows, columns, packed_->inputs()});
+  return packed_->forward(patches).permute({0, 3, 1, 2});
+}
+
+std::string Convolution::prepare(Precision precision) {
+  const auto& o = options_;
+  if (o.groups != 1 || o.padding != 0 || o.kernel_height != o.stride_height || o.kernel_width != o.stride_width)
+    return "its kernels overlap, or it has groups";
+  if (const std::string reason = reason_to_stay(*this, weight); !reason.empty()) return reason;
+  packed_ = std::make_shared<PackedLinear>(weight.flatten(1), bias, precision);
+  weight.set_data(packed_away(weight));
+  return "";
+}
+
 Tensor Convolution::forward(const Tensor& x) {
   const auto& o = options_;
+  if (packed_ && may_use_packed(*this, x)) return tap(*this, of_patches(x));
   const Tensor y = torch::conv2d(x, weight, bias, {o.stride_height, o.stride_width}, o.padding, 1, o.groups);
   return tap(*this, vary(*this, x, y, {weight, bias}, 1));
 }
@@ -33,7 +119,30 @@ Embedding::Embedding(int64_t count, int64_t dim, double deviation, int64_t paddi
   weight = Module::weight("weight", {count, dim}, deviation);
 }
 
+std::string Embedding::prepare(Precision precision) {
+  if (const std::string reason = reason_to_stay(*this, weight); !reason.empty()) return reason;
+  const bool four = precision == Precision::kInt4 || precision == Precision::kInt4Wide;
+  if (gives_products)
+    packed_ = std::make_shared<PackedLinear>(weight, Tensor(), four ? Precision::kInt8 : precision);
+  else if (precision == Precision::kFloat32)
+    return "a table of float32 stays one";
+  else
+    narrow_ = weight.to(torch::kBFloat16);
+  weight.set_data(packed_away(weight));
+  return "";
+}
+
+int64_t Embedding::packed_bytes() const {
+  return packed_ ? packed_->bytes() : narrow_.defined() ? static_cast<int64_t>(narrow_.nbytes()) : 0;
+}
+
+Tensor Embedding::products(const Tensor& x) { return packed_ ? packed_->forward(x) : torch::linear(x, weight); }
+
 Tensor Embedding::forward(const Tensor& ids) {
+  std::vector<int64_t> shape = ids.sizes().vec();
+  shape.push_back(weight.size(1));
+  if (packed_) return tap(*this, packed_->rows(ids).view(shape));
+  if (narrow_.defined()) return tap(*this, torch::embedding(narrow_, ids).to(torch::kFloat32));
   return tap(*this, vary(*this, ids, torch::embedding(weight, ids, padding_id_), {weight, {}}));
 }
 

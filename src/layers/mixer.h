@@ -24,6 +24,8 @@ class Mixer : public Module {
  public:
   /// @return the mixed features, B x L x D; prefix, mask and coordinates of `tokens` are for the mixer to respect
   virtual Tensor forward(const Tokens& tokens) = 0;
+  /// The type of features that it reads without converting them.
+  virtual torch::ScalarType input_type() const { return torch::kFloat32; }
 
   /// A state that has seen nothing; null for a mixer that cannot go on with a sequence.
   virtual std::shared_ptr<State> start() const { return nullptr; }
@@ -36,6 +38,8 @@ class Mixer : public Module {
 class FeedForward : public Module {
  public:
   virtual Tensor forward(const Tensor& x) = 0;  // B x L x D -> B x L x D
+  /// See Mixer.
+  virtual torch::ScalarType input_type() const { return torch::kFloat32; }
 };
 
 }  // namespace tessera

@@ -1,6 +1,7 @@
 #include "layers/norm.h"
 
 #include "core/options.h"
+#include "kernels/norm.h"
 
 namespace tessera {
 
@@ -10,7 +11,15 @@ Norm::Norm(int64_t dim, double eps, const std::string& kind) : eps_(eps), zero_c
   if (kind == "layer") bias = Module::weight("bias", {dim}, 0);
 }
 
-Tensor Norm::forward(const Tensor& x) {
+std::string Norm::prepare(Precision) {
+  if (!weight.is_cpu() || weight.scalar_type() != torch::kFloat32) return "is not float32 on the CPU";
+  prepared_ = true;
+  return "";
+}
+
+Tensor Norm::forward(const Tensor& x, torch::ScalarType type) {
+  if (prepared_ && !(torch::GradMode::is_enabled() && (x.requires_grad() || weight.requires_grad())))
+    return tap(*this, fused_norm(x, zero_centred_ ? weight + 1 : weight, bias, eps_, type));
   if (bias.defined()) return tap(*this, torch::layer_norm(x, weight.sizes(), weight, bias, eps_));
   const Tensor wide = x.to(torch::kFloat32);
   const Tensor scaled = wide * torch::rsqrt(wide.pow(2).mean(-1, true) + eps_);

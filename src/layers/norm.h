@@ -1,21 +1,24 @@
 #pragma once
 #include "layers/module.h"
+#include "layers/preparable.h"
 
 namespace tessera {
 
 /// Normalisation of the last axis: "layer" (Ba et al., 2016: mean and variance, weight and bias) or "rms" (Zhang and
 /// Sennrich, 2019: root mean square, weight alone). Of "zero-centred-rms" the weight is what is added to 1 (Gemma).
-class Norm : public Module {
+class Norm : public Module, public Preparable {
  public:
   Norm(int64_t dim, double eps, const std::string& kind = "layer");
-  Tensor forward(const Tensor& x);
+  /// @param type  of the result of a prepared norm; others give the type of x
+  Tensor forward(const Tensor& x, torch::ScalarType type = torch::kFloat32);
+  std::string prepare(Precision precision) override;
 
   Tensor weight;  ///< dim
   Tensor bias;    ///< dim; undefined unless "layer"
 
  private:
   double eps_;
-  bool zero_centred_;
+  bool zero_centred_, prepared_ = false;
 };
 
 }  // namespace tessera

@@ -48,6 +48,7 @@ AttentionPool::AttentionPool(const AttentionPoolOptions& options) : options_(opt
   const auto& o = options_;
   probe_ = weight("probe", {1, 1, o.dim});
   qkv_ = add<Linear>("qkv", o.dim, 3 * o.dim);
+  qkv_->weight_is_read = true;
   proj_ = add<Linear>("proj", o.dim, o.dim);
   norm_ = add<Norm>("norm", o.dim, o.eps);
   ffn_ = add<Mlp>("ffn", o.dim, o.ffn, o.activation);
@@ -59,10 +60,9 @@ Tensor AttentionPool::forward(const Tokens& tokens) {
   // The query comes from the probe and keys and values from the tokens, so the fused weight is used in two parts.
   const Tensor q = torch::linear(probe_, qkv_->weight.narrow(0, 0, dim), qkv_->bias.narrow(0, 0, dim));
   const Tensor kv = torch::linear(tokens.x, qkv_->weight.narrow(0, dim, 2 * dim), qkv_->bias.narrow(0, dim, 2 * dim));
-  const Tensor bias = attention_bias(tokens.mask, false, tokens.x.size(1), kv.options());
   const Tensor mixed = attend(*this, split(q).expand({batch, -1, -1, -1}), split(kv.narrow(2, 0, dim)),
-                              split(kv.narrow(2, dim, dim)), bias);                 // B x heads x 1 x d
-  const Tensor x = proj_->forward(mixed.transpose(1, 2).reshape({batch, 1, dim}));  // B x 1 x D
+                              split(kv.narrow(2, dim, dim)), {.mask = tokens.mask});  // B x heads x 1 x d
+  const Tensor x = proj_->forward(mixed.transpose(1, 2).reshape({batch, 1, dim}));    // B x 1 x D
   return tap(*this, (x + ffn_->forward(norm_->forward(x))).select(1, 0));
 }
 

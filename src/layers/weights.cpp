@@ -7,6 +7,7 @@
 
 #include "core/error.h"
 #include "core/options.h"
+#include "layers/preparable.h"
 
 namespace tessera {
 namespace {
@@ -148,6 +149,9 @@ std::vector<std::pair<std::string, Tensor>> published_tensors(Module& module, co
   torch::NoGradGuard no_grad;
   std::vector<std::pair<std::string, Tensor>> result;
   const auto tensors = named_tensors(module);
+  for (const auto& [path, tensor] : tensors)
+    if (is_packed_away(tensor))
+      throw Error("was packed by prepare() and cannot be saved", path, "save the model before it is prepared");
   for (const StoredTensor& item : stored) {
     Tensor value = item.ignored;
     if (!value.defined())

@@ -8,6 +8,7 @@
 
 #include "core/error.h"
 #include "core/taps.h"
+#include "layers/prepare.h"
 #include "layers/weights.h"
 
 namespace tessera::parity {
@@ -16,11 +17,22 @@ namespace {
 
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 
+/// The angle between an output and its record, of which `absolute` is one minus the cosine.
+Comparison compare_direction(const std::string& name, const Tensor& got, const Tensor& want, double least) {
+  if (!got.defined() || got.sizes() != want.sizes()) return compare(name, got, want, 0, 0);
+  const Tensor a = got.to(torch::kFloat64).flatten(), b = want.to(torch::kFloat64).flatten();
+  const Tensor counts = b.isfinite();  // what masks lies at infinity
+  const Tensor x = a.masked_select(counts), y = b.masked_select(counts);
+  const double lengths = (x.norm() * y.norm()).item<double>();
+  const double cosine = lengths > 0 ? x.dot(y).item<double>() / lengths : 1;
+  return {name, cosine >= least ? "equal" : "differs", "cosine " + std::to_string(cosine), 1 - cosine, 0};
+}
+
 /// Runs one case: the call under taps, then the backward pass from the probes, then every recorded tensor.
 class CaseRun {
  public:
-  CaseRun(const Golden& golden, const Case& item, System system)
-      : golden_(golden), case_(item), system_(std::move(system)) {}
+  CaseRun(const Golden& golden, const Case& item, System system, std::optional<Precision> prepared)
+      : golden_(golden), case_(item), system_(std::move(system)), prepared_(prepared) {}
 
   CaseResult run() {
     result_.name = case_.name;
@@ -31,7 +43,7 @@ class CaseRun {
     } else {
       forward();
       compare_outputs();
-      if (!case_.grads.empty()) compare_gradients();
+      if (!case_.grads.empty() && !prepared_) compare_gradients();
     }
     const bool failed =
         std::any_of(result_.comparisons.begin(), result_.comparisons.end(), [](const auto& c) { return c.failed(); });
@@ -48,10 +60,16 @@ class CaseRun {
   void forward() {
     for (const auto& [name, key] : case_.inputs) {
       inputs_[name] = recorded(key).clone();
-      if (case_.grads.contains("input:" + name)) inputs_[name].requires_grad_(true);
+      if (case_.grads.contains("input:" + name) && !prepared_) inputs_[name].requires_grad_(true);
     }
-    torch::AutoGradMode grad(!case_.grads.empty());
+    torch::AutoGradMode grad(!case_.grads.empty() && !prepared_);
     if (!system_.module) {
+      outputs_ = system_.call(case_, inputs_);
+      return;
+    }
+    if (prepared_) {
+      if (case_.mode == "train") throw Unsupported("a prepared model does not train");
+      prepare(*system_.module, *prepared_);
       outputs_ = system_.call(case_, inputs_);
       return;
     }
@@ -71,13 +89,19 @@ class CaseRun {
     for (const auto& [name, key] : case_.outputs) {
       const auto found = outputs_.find(name);
       if (found != outputs_.end())
-        result_.comparisons.push_back(compare(name, found->second, recorded(key), case_.rtol, case_.atol));
+        result_.comparisons.push_back(compared(name, found->second, recorded(key)));
       else if (case_.internals.contains(name))
         result_.comparisons.push_back(
             {name, "not compared", "an internal of the reference without counterpart here", 0, 0});
       else
         result_.comparisons.push_back({name, "missing", "the system does not return it", kNaN, kNaN});
     }
+  }
+
+  Comparison compared(const std::string& name, const Tensor& got, const Tensor& want) const {
+    if (!prepared_ || prepared_ == Precision::kFloat32) return compare(name, got, want, case_.rtol, case_.atol);
+    if (!want.is_floating_point()) return {name, "not compared", "choices may differ in another precision", 0, 0};
+    return compare_direction(name, got, want, least_cosine(*prepared_));
   }
 
   void compare_gradients() {
@@ -117,15 +141,16 @@ class CaseRun {
   const Golden& golden_;
   const Case& case_;
   System system_;
+  std::optional<Precision> prepared_;
   Inputs inputs_;
   Outputs outputs_;
   CaseResult result_;
 };
 
-void run_cases(const Golden& golden, const Adapter& adapter, GoldenResult& result) {
+void run_cases(const Golden& golden, const Adapter& adapter, std::optional<Precision> prepared, GoldenResult& result) {
   for (const Case& item : golden.cases) {
     try {
-      result.cases.push_back(CaseRun(golden, item, adapter(golden)).run());
+      result.cases.push_back(CaseRun(golden, item, adapter(golden), prepared).run());
     } catch (const Unsupported& why) {
       result.cases.push_back({item.name, "unsupported", why.what(), {}});
     } catch (const std::exception& error) {
@@ -159,7 +184,13 @@ Comparison compare(const std::string& name, const Tensor& got, const Tensor& wan
   return result;
 }
 
-GoldenResult run_golden(const fs::path& folder) {
+double least_cosine(Precision precision) {
+  if (precision == Precision::kFloat32) return 1;
+  if (precision == Precision::kBfloat16) return 0.999;
+  return precision == Precision::kInt8 || precision == Precision::kInt8Weights ? 0.99 : 0.9;
+}
+
+GoldenResult run_golden(const fs::path& folder, std::optional<Precision> prepared) {
   const Golden golden = read_golden(folder);
   GoldenResult result{golden.system, golden.variant, "passed", "", {}};
   const auto adapter = adapters().find(golden.system);
@@ -168,7 +199,7 @@ GoldenResult run_golden(const fs::path& folder) {
     result.message = "no adapter for the system '" + golden.system + "'";
     return result;
   }
-  run_cases(golden, adapter->second, result);
+  run_cases(golden, adapter->second, prepared, result);
   for (const CaseResult& item : result.cases) {
     if (item.status == "failed") result.status = "failed";
     if (item.status == "unsupported" && result.status == "passed") result.status = "unsupported";

@@ -1,4 +1,7 @@
 #pragma once
+#include <optional>
+
+#include "kernels/precision.h"
 #include "parity/golden.h"
 
 namespace tessera::parity {
@@ -27,7 +30,13 @@ struct GoldenResult {
 Comparison compare(const std::string& name, const Tensor& got, const Tensor& want, double rtol, double atol);
 
 /// Runs all cases of a golden folder.
-GoldenResult run_golden(const std::filesystem::path& folder);
+/// @param prepared  the models are prepared first: no gradients and internals then, and outputs in another precision
+/// than
+///                  float32 agree by their cosine with the record (see least_cosine())
+GoldenResult run_golden(const std::filesystem::path& folder, std::optional<Precision> prepared = {});
+
+/// How near outputs in this precision must come to the record.
+double least_cosine(Precision precision);
 
 /// All folders below the paths that hold a golden.json, sorted. @throws Error for a path that holds none
 std::vector<std::filesystem::path> find_goldens(const std::vector<std::filesystem::path>& paths);

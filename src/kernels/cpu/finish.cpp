@@ -14,7 +14,8 @@ template <class T>
 HWY_INLINE Vector scaled(const T* sums, size_t column, const cpu::Finish& how, Vector row_scale) {
   Vector x = load(sums + column);
   if (how.column_offset) x = hn::Sub(x, load(how.column_offset + column));
-  if (how.column_scale) x = hn::Mul(x, hn::Mul(row_scale, load(how.column_scale + column)));
+  if (how.row_scale) x = hn::Mul(x, row_scale);
+  if (how.column_scale) x = hn::Mul(x, load(how.column_scale + column));
   return how.bias ? hn::Add(x, load(how.bias + column)) : x;
 }
 

@@ -19,7 +19,7 @@ void in_parallel(int64_t count, const std::function<void(int64_t)>& work) {
   std::atomic<int64_t> next = 0;
   std::exception_ptr thrown;
   std::mutex mutex;
-#pragma omp parallel num_threads(static_cast<int>(threads))
+#pragma omp parallel num_threads(static_cast <int>(threads))
   try {
     for (int64_t i = next++; i < count; i = next++) work(i);
   } catch (...) {
