@@ -8,6 +8,7 @@
 #include "tasks/generate_text.h"
 #include "tasks/inputs.h"
 #include "text/chat_template.h"
+#include "tasks/prompter.h"
 #include "vlm/vision_language.h"
 
 namespace tessera {
@@ -109,9 +110,8 @@ ChatJson first_of(const ChatJson& messages, size_t count) {
 bool is_assistant(const ChatJson& message) { return message.value("role", "") == "assistant"; }
 
 /// The tokens of a text, of which those that begin within a stretch are learned.
-TuneExample learned_within(const Tokenizer& tokenizer, const std::string& text,
-                           const std::vector<TextSpan>& stretches) {
-  const Encoding encoding = encode_prompt(text, tokenizer);
+TuneExample learned_within(const Model& model, const std::string& text, const std::vector<TextSpan>& stretches) {
+  const Encoding encoding = prompt_encoding(model, text);
   TuneExample example{encoding.ids, std::vector<bool>(encoding.ids.size(), false), {}};
   for (size_t i = 1; i < encoding.ids.size(); ++i) {
     const TextSpan& at = encoding.offsets[i];
@@ -214,7 +214,7 @@ TuneExample ExampleReader::of_messages(const ChatJson& messages, size_t first,
     answers.push_back({left - before.begin(), static_cast<int64_t>(after.size())});
   }
   if (answers.empty()) throw Error("has no turn of the assistant", "", "what it says is what is learned");
-  TuneExample made = learned_within(*model_.tokenizer, whole, answers);
+  TuneExample made = learned_within(model_, whole, answers);
   made.pictures = std::move(pictures);
   return made;
 }
@@ -223,8 +223,8 @@ TuneExample ExampleReader::of_completion(const ChatJson& line, std::vector<std::
   const std::string completion = text_of(line, "completion");
   const std::string prompt = with_places(text_of(line, "prompt"), read_pictures(pictures, pictures.size()));
   const auto begin = static_cast<int64_t>(prompt.size());
-  TuneExample made = learned_within(*model_.tokenizer, prompt + completion,
-                                    {{begin, begin + static_cast<int64_t>(completion.size())}});
+  TuneExample made =
+      learned_within(model_, prompt + completion, {{begin, begin + static_cast<int64_t>(completion.size())}});
   if (end_ && (made.ids.empty() || made.ids.back() != *end_)) {
     made.ids.push_back(*end_);
     made.learned.push_back(true);

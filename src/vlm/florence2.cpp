@@ -5,6 +5,7 @@
 #include "io/published_config.h"
 #include "language/bart.h"
 #include "layers/family.h"
+#include "text/tokenizer.h"
 #include "vlm/florence2_tasks.h"
 #include "vlm/vision_language.h"
 
@@ -22,7 +23,7 @@ class Florence2 : public VisionLanguage {
     english_alone(language);
     return question_prompt("<CAPTION>", pictures);
   }
-  std::vector<int64_t> prompt_ids(const std::string& prompt, const Tokenizer& tokenizer) const override {
+  Encoding prompt_ids(const std::string& prompt, const Tokenizer& tokenizer) const override {
     return ids_behind_places(prompt, tokenizer);
   }
 };
