@@ -80,6 +80,9 @@ std::vector<Tensor> Prompter::encode(const ImageBatch& pictures, const std::stri
   const torch::NoGradGuard no_gradient;
   MultimodalBatch batch;
   batch.pictures = pictures;
+  if (vision_->bridge().reads_text() && !model_.instruction_tokenizer)
+    throw Error("holds no tokenizer for the instruction that its bridge reads", model_.folder.string(),
+                "add the folder qformer_tokenizer that is published with the model");
   if (const auto& reads = model_.instruction_tokenizer)
     batch.instruction.ids = one_text(reads->encode(instruction).ids).ids.expand({picture_count(pictures), -1});
   return vision_->picture_tokens(batch);

@@ -33,6 +33,7 @@ class Prompter {
   /// @throws Error for another number of them
   std::vector<int64_t> ids(const std::string& prompt, const ImageBatch& pictures) const;
   /// The tokens of pictures. @param instruction  what a bridge that reads one (InstructBLIP) reads beside each
+  /// @throws Error where the folder lacks the tokenizer of such a bridge
   std::vector<Tensor> encode(const ImageBatch& pictures, const std::string& instruction) const;
   /// The prompt of these ids with its pictures, and the state before it.
   MultimodalPrompt begin(const std::vector<Tensor>& pictures, const std::vector<int64_t>& ids) const;

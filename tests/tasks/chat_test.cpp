@@ -207,6 +207,12 @@ TEST_F(SeeingConversation, AFileThatIsNoPictureIsNotShown) {
   Conversation conversation(model("any"));
   write_file(scratch / "bad.png", "no picture");
   EXPECT_THROW(conversation.show(scratch / "bad.png"), Error);
+  Model lacking = seeing;
+  lacking.instruction_tokenizer = nullptr;
+  Conversation conversation(lacking);
+  conversation.show(red);
+  EXPECT_THAT(error_of([&] { conversation.say("what is it?", options); }),
+              HasSubstr("add the folder qformer_tokenizer"));
   EXPECT_NO_THROW(conversation.say("hi", options));
   EXPECT_EQ(conversation.history()[0].at("content"), "hi");
 }
