@@ -4,11 +4,12 @@
 #include <fstream>
 
 #include "core/error.h"
+#include "core/progress.h"
 #include "tasks/embed.h"
 #include "tasks/generate_text.h"
 #include "tasks/inputs.h"
-#include "text/chat_template.h"
 #include "tasks/prompter.h"
+#include "text/chat_template.h"
 #include "vlm/vision_language.h"
 
 namespace tessera {
@@ -18,6 +19,22 @@ namespace fs = std::filesystem;
 
 /// What a template that tells the date is told, so that a run that is resumed another day reads the same texts.
 constexpr std::time_t kDate = 1721952000;
+
+struct NumberedLine {
+  int64_t number;
+  std::string text;
+};
+
+/// The lines that are not blank.
+std::vector<NumberedLine> lines_of(const fs::path& file) {
+  std::ifstream in(file);
+  if (!in) throw Error("cannot be opened", file.string());
+  std::vector<NumberedLine> lines;
+  int64_t number = 0;
+  for (std::string text; std::getline(in, text);)
+    if (++number; text.find_first_not_of(" \t\r") != std::string::npos) lines.push_back({number, text});
+  return lines;
+}
 
 std::string text_of(const ChatJson& object, const char* key) {
   if (!object.is_object() || !object.contains(key)) throw Error("has no \"" + std::string(key) + "\"");
@@ -133,13 +150,11 @@ ExampleReader::ExampleReader(const Model& model, const ExampleOptions& options)
 }
 
 std::vector<TuneExample> ExampleReader::read(const fs::path& file) const {
-  std::ifstream in(file);
-  if (!in) throw Error("cannot be opened", file.string());
+  const std::vector<NumberedLine> lines = lines_of(file);
+  if (lines.empty()) throw Error("holds no examples", file.string());
   std::vector<TuneExample> examples;
-  int64_t number = 0;
-  for (std::string text; std::getline(in, text);) {
-    ++number;
-    if (text.find_first_not_of(" \t\r") == std::string::npos) continue;
+  Progress progress("reading " + file.filename().string(), static_cast<int64_t>(lines.size()), "examples");
+  for (const auto& [number, text] : lines) {
     const std::string where = file.string() + ":" + std::to_string(number);
     const ChatJson line = ChatJson::parse(text, nullptr, false);
     if (line.is_discarded()) throw Error("is no JSON", where, "every line is one JSON object");
@@ -148,8 +163,8 @@ std::vector<TuneExample> ExampleReader::read(const fs::path& file) const {
     } catch (const Error& error) {
       throw error.within(where);
     }
+    progress.step();
   }
-  if (examples.empty()) throw Error("holds no examples", file.string());
   return examples;
 }
 
