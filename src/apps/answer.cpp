@@ -97,7 +97,7 @@ const VerbRegistration captioning("caption", "Say what pictures show", [](CLI::A
       ->delimiter(',')
       ->type_name("en,de,...");
   arguments->declare(command);
-  command.footer("Example: tessera caption picture.png --language de,ja");
+  command.footer("Example: tessera caption picture.png --json");
   return [arguments] { return caption(*arguments); };
 });
 
