@@ -4,6 +4,7 @@
 
 #include "core/error.h"
 #include "data/questions.h"
+#include "core/pad_texts.h"
 #include "tasks/embed.h"
 #include "tasks/generate_text.h"
 #include "tasks/prompter.h"
@@ -27,25 +28,13 @@ Answerer::Answerer(Talker& talker, const Tokenizer& tokenizer, std::optional<int
 /// Prompts with one picture each, padded left, so that all answers begin at one place.
 TextBatch Answerer::batch(const std::vector<std::string>& questions) const {
   std::vector<std::vector<int64_t>> rows;
-  size_t longest = 0;
-  for (const auto& question : questions) {
-    rows.push_back(format_.prompt(tokenizer_.encode(question, false).ids, true));
-    longest = std::max(longest, rows.back().size());
-  }
-  if (const int64_t room = talker_.context() - longest_answer(); static_cast<int64_t>(longest) > room)
+  for (const auto& question : questions) rows.push_back(format_.prompt(tokenizer_.encode(question, false).ids, true));
+  const TextBatch text = pad_texts(rows, {.id = format_.end, .left = true});
+  const int64_t longest = text.ids.size(1);
+  if (const int64_t room = talker_.context() - longest_answer(); longest > room)
     throw Error(
         "takes " + std::to_string(longest) + " tokens with its picture, and the model reads " + std::to_string(room),
         "question", "ask a shorter one");
-  const auto count = static_cast<int64_t>(rows.size()), length = static_cast<int64_t>(longest);
-  TextBatch text;
-  text.ids = torch::full({count, length}, format_.end, torch::kInt64);
-  text.mask = torch::zeros({count, length}, torch::kBool);
-  for (int64_t i = 0; i < count; ++i) {
-    const auto& row = rows[static_cast<size_t>(i)];
-    const auto size = static_cast<int64_t>(row.size());
-    text.ids[i].narrow(0, length - size, size).copy_(torch::tensor(row, torch::kInt64));
-    text.mask[i].narrow(0, length - size, size).fill_(true);
-  }
   return text;
 }
 
