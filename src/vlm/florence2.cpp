@@ -26,6 +26,11 @@ class Florence2 : public VisionLanguage {
   Encoding prompt_ids(const std::string& prompt, const Tokenizer& tokenizer) const override {
     return ids_behind_places(prompt, tokenizer);
   }
+  std::optional<std::vector<PictureRegion>> regions(const std::string& question, const std::string& written,
+                                                    int64_t width, int64_t height) const override {
+    if (!florence2_asks_for_places(question)) return std::nullopt;
+    return florence2_answer(question, written, width, height).regions;
+  }
 };
 
 /// The first files give the widths under this name. Those that were converted from them carry both.

@@ -119,6 +119,11 @@ Encoding VisionLanguage::ids_behind_places(const std::string& prompt, const Toke
   return all;
 }
 
+std::optional<std::vector<PictureRegion>> VisionLanguage::regions(const std::string&, const std::string&, int64_t,
+                                                                  int64_t) const {
+  return std::nullopt;
+}
+
 void VisionLanguage::english_alone(const CaptionLanguage& language) {
   if (language.tag != "en")
     throw Error("this model captions in English alone, not in " + language.name, "caption language",

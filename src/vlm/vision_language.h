@@ -1,9 +1,12 @@
 #pragma once
+#include <optional>
+
 #include "bridges/bridge.h"
 #include "decode/generate.h"
 #include "encoders/encoder.h"
 #include "language/language_model.h"
 #include "processors/image_processor.h"
+#include "vlm/picture_region.h"
 
 namespace tessera {
 
@@ -80,6 +83,12 @@ class VisionLanguage : public LanguageModel {
   /// The tokens of an expanded prompt, with the special ones that the family's processor puts around it, and where in
   /// the prompt each of them stands. @throws Error where the tokenizer has no token for a picture's places
   virtual Encoding prompt_ids(const std::string& prompt, const Tokenizer& tokenizer) const;
+  /// The places in a picture that an answer names, where the family was asked for places and not for words.
+  /// @param question       as it was given to question_prompt()
+  /// @param written        what was answered, special tokens included
+  /// @param width, height  of the picture as it was given
+  virtual std::optional<std::vector<PictureRegion>> regions(const std::string& question, const std::string& written,
+                                                            int64_t width, int64_t height) const;
   /// The token vectors of the texts with their pictures. @throws Error where places and pictures do not match
   virtual Tokens join(const std::vector<Tensor>& pictures, const TextBatch& text);
   /// Joins pictures that are encoded already with the texts. Where the language model reads a source first (T5, BART),
