@@ -1,6 +1,7 @@
 #include "tasks/answer.h"
 
 #include <cstdio>
+#include <sstream>
 
 #include "apps/picture_arguments.h"
 #include "data/questions.h"
@@ -18,18 +19,39 @@ struct AnswerArguments {
   void declare(CLI::App& command) {
     command.add_option("--max-new-tokens", max_new_tokens, "At most this many tokens an answer (default: the model's)")
         ->check(CLI::PositiveNumber);
-    command.add_flag("--json", json, "One JSON object a line: input, text, log_probability, and what was asked");
+    command.add_flag(
+        "--json", json,
+        "One JSON object a line: input, text, log_probability, what was asked, regions where there are any");
     pictures.declare(command, {.model = "the one that Tessera ships, where it talks"});
   }
 };
+
+Json to_json(const PictureRegion& region) {
+  Json json = Json::object();
+  if (!region.label.empty()) json["label"] = region.label;
+  if (!region.box.empty()) json["box"] = region.box;
+  if (!region.quad.empty()) json["quad"] = region.quad;
+  if (!region.polygons.empty()) json["polygons"] = region.polygons;
+  return json;
+}
 
 void print(const std::string& input, const PictureRequest& asked, const Answer& answer, bool json) {
   if (json) {
     Json line = {{"input", input}, {"text", answer.text}, {"log_probability", answer.log_probability}};
     asked.caption.empty() ? line["question"] = asked.question : line["language"] = asked.caption;
+    if (answer.regions) {
+      line["regions"] = Json::array();
+      for (const PictureRegion& region : *answer.regions) line["regions"].push_back(to_json(region));
+    }
     std::printf("%s\n", json_line(line).c_str());
   } else {
-    std::printf("  %s\n", answer.text.c_str());
+    std::istringstream lines(answer.text);
+    std::string line;
+    do {  // an empty answer has its line, too
+      line.clear();
+      std::getline(lines, line);
+      std::printf("  %s\n", line.c_str());
+    } while (lines && !lines.eof());
   }
   std::fflush(stdout);
 }
@@ -97,7 +119,7 @@ const VerbRegistration captioning("caption", "Say what pictures show", [](CLI::A
       ->delimiter(',')
       ->type_name("en,de,...");
   arguments->declare(command);
-  command.footer("Example: tessera caption picture.png --language de,ja");
+  command.footer("Example: tessera caption picture.png --json");
   return [arguments] { return caption(*arguments); };
 });
 

@@ -14,6 +14,8 @@ class Bridge : public Module {
   /// @return N x M x width()
   /// @throws Error where the bridge needs a text and there is none, or the reverse
   virtual Tokens forward(const Tokens& visual, const TextBatch* text = nullptr) = 0;
+  /// Whether it needs that text.
+  virtual bool reads_text() const { return false; }
   /// Of its tokens: that of the language model.
   virtual int64_t width() const = 0;
   /// Of the encoder's tokens; 0: any.

@@ -68,6 +68,7 @@ class QFormerBridge : public Bridge {
  public:
   explicit QFormerBridge(const QFormerBridgeOptions& options);
   Tokens forward(const Tokens& visual, const TextBatch* text = nullptr) override;
+  bool reads_text() const override { return options_.former.reads_text; }
   int64_t width() const override { return options_.width; }
   int64_t source_width() const override { return options_.former.visual_dim; }
   int64_t length(int64_t) const override { return options_.queries; }

@@ -40,7 +40,7 @@ Model open_adapted_model(const std::filesystem::path& folder, const std::filesys
 void adapt_by_merging(Model& model, const std::filesystem::path& adapter) {
   if (adds_tokens(adapter))
     throw Error("virtual tokens cannot be merged into parameters", adapter.string(), "use them with --adapter");
-  Adapter::load(*model.module, model.names, adapter).merge();
+  Adapter::load(*model.module, model.names, adapter).merge_for_good();
 }
 
 }  // namespace tessera

@@ -1,8 +1,10 @@
 #include "tasks/answer.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "core/error.h"
+#include "core/pad_texts.h"
 #include "data/questions.h"
 #include "tasks/embed.h"
 #include "tasks/generate_text.h"
@@ -27,25 +29,13 @@ Answerer::Answerer(Talker& talker, const Tokenizer& tokenizer, std::optional<int
 /// Prompts with one picture each, padded left, so that all answers begin at one place.
 TextBatch Answerer::batch(const std::vector<std::string>& questions) const {
   std::vector<std::vector<int64_t>> rows;
-  size_t longest = 0;
-  for (const auto& question : questions) {
-    rows.push_back(format_.prompt(tokenizer_.encode(question, false).ids, true));
-    longest = std::max(longest, rows.back().size());
-  }
-  if (const int64_t room = talker_.context() - longest_answer(); static_cast<int64_t>(longest) > room)
+  for (const auto& question : questions) rows.push_back(format_.prompt(tokenizer_.encode(question, false).ids, true));
+  const TextBatch text = pad_texts(rows, {.id = format_.end, .left = true});
+  const int64_t longest = text.ids.size(1);
+  if (const int64_t room = talker_.context() - longest_answer(); longest > room)
     throw Error(
         "takes " + std::to_string(longest) + " tokens with its picture, and the model reads " + std::to_string(room),
         "question", "ask a shorter one");
-  const auto count = static_cast<int64_t>(rows.size()), length = static_cast<int64_t>(longest);
-  TextBatch text;
-  text.ids = torch::full({count, length}, format_.end, torch::kInt64);
-  text.mask = torch::zeros({count, length}, torch::kBool);
-  for (int64_t i = 0; i < count; ++i) {
-    const auto& row = rows[static_cast<size_t>(i)];
-    const auto size = static_cast<int64_t>(row.size());
-    text.ids[i].narrow(0, length - size, size).copy_(torch::tensor(row, torch::kInt64));
-    text.mask[i].narrow(0, length - size, size).fill_(true);
-  }
   return text;
 }
 
@@ -121,6 +111,33 @@ ImageBatch picture_of(const ImageBatch& all, int64_t index) {
   return one;
 }
 
+/// Height and width of a picture as it was given.
+std::pair<int64_t, int64_t> size_of(const ImageBatch& picture) {
+  const Tensor& pixels = picture.pixel_values;
+  if (!picture.image_sizes.defined()) return {pixels.size(-2), pixels.size(-1)};
+  return {picture.image_sizes[0][0].item<int64_t>(), picture.image_sizes[0][1].item<int64_t>()};
+}
+
+/// "cat at 10, 20, 110, 220": in pixels, as PictureRegion lists them.
+std::string line_of(const PictureRegion& region) {
+  std::string line = region.label;
+  const auto add = [&](const std::vector<double>& coordinates, const char* between) {
+    for (size_t i = 0; i < coordinates.size(); ++i)
+      line += (i == 0 ? between : ", ") + std::to_string(std::lround(coordinates[i]));
+  };
+  const char* at = line.empty() ? "at " : " at ";
+  add(region.box, at);
+  add(region.quad, at);
+  for (size_t i = 0; i < region.polygons.size(); ++i) add(region.polygons[i], i == 0 ? at : "; ");
+  return line;
+}
+
+std::string lines_of(const std::vector<PictureRegion>& regions) {
+  std::string lines;
+  for (const PictureRegion& region : regions) lines += (lines.empty() ? "" : "\n") + line_of(region);
+  return lines;
+}
+
 /// One picture after the other.
 class VisionLanguageAnswerer : public PictureAnswerer {
  public:
@@ -136,7 +153,7 @@ class VisionLanguageAnswerer : public PictureAnswerer {
     const std::string prompt = prompt_of(request);
     std::vector<Answer> answers;
     for (int64_t i = 0; i < picture_count(pictures); ++i)
-      answers.push_back(answer_one(picture_of(pictures, i), prompt, words_of(request)));
+      answers.push_back(answer_one(picture_of(pictures, i), prompt, request));
     return answers;
   }
   bool takes_batches() const override { return false; }
@@ -154,10 +171,14 @@ class VisionLanguageAnswerer : public PictureAnswerer {
     return request.caption.empty() ? vision_.question_prompt(request.question, 1)
                                    : vision_.caption_prompt(language_of(request), 1);
   }
-  Answer answer_one(const ImageBatch& picture, const std::string& prompt, const std::string& words) const {
+  Answer answer_one(const ImageBatch& picture, const std::string& prompt, const PictureRequest& request) const {
     const std::vector<int64_t> ids = prompter_.ids(prompt, picture);
-    MultimodalPrompt begun = prompter_.begin(prompter_.encode(picture, words), ids);
-    Answer answer = prompter_.write(begun, begun.state, ids, options_).answer;
+    MultimodalPrompt begun = prompter_.begin(prompter_.encode(picture, words_of(request)), ids);
+    auto [answer, written] = prompter_.write(begun, begun.state, ids, options_);
+    const auto [height, width] = size_of(picture);
+    answer.regions =
+        vision_.regions(request.question, prompter_.model().tokenizer->decode(written, false), width, height);
+    if (answer.regions) answer.text = lines_of(*answer.regions);
     answer.text = text::jinja::strip(answer.text, true, true);  // models begin with the space between prompt and answer
     return answer;
   }

@@ -12,6 +12,8 @@ namespace tessera {
 struct Answer {
   std::string text;
   double log_probability = 0;  ///< of the answer and its end, given all that stands before it
+  /// Where places in the picture were asked for; the text has a line for each of them.
+  std::optional<std::vector<PictureRegion>> regions = {};
 };
 
 /// What is asked of a picture.

@@ -1,6 +1,7 @@
 #include "tasks/chat.h"
 
 #include <algorithm>
+#include <optional>
 
 #include "tasks/embed.h"
 #include "tasks/inputs.h"
@@ -38,10 +39,12 @@ struct Conversation::TemplateSpeaker : Speaker {
     const Image image = read_picture(path);
     fresh.push_back(processor_of(prompter.model())(image));
     images.push_back(image);
+    all.reset();
   }
 
   void reset() override {
     images.clear();
+    all.reset();
     fresh.clear();
     pictures.clear();
     seen.clear();
@@ -65,8 +68,8 @@ struct Conversation::TemplateSpeaker : Speaker {
   }
 
   Answer answer(const ChatJson& messages, const GenerateOptions& options, const ChatHooks& hooks) override {
-    const ImageBatch all = images.empty() ? ImageBatch{} : processor_of(prompter.model())(images);
-    const auto ids = prompter.ids(format->render(messages, {.add_generation_prompt = true}), all);
+    if (!all) all = images.empty() ? ImageBatch{} : processor_of(prompter.model())(images);
+    const auto ids = prompter.ids(format->render(messages, {.add_generation_prompt = true}), *all);
     std::vector<Tensor> more;
     for (const ImageBatch& picture : fresh)
       for (const Tensor& tokens : prompter.encode(picture, words_of(messages))) more.push_back(tokens);
@@ -86,6 +89,7 @@ struct Conversation::TemplateSpeaker : Speaker {
   Prompter prompter;
   std::shared_ptr<const ChatTemplate> format;
   std::vector<Image> images;
+  std::optional<ImageBatch> all;  // the images as the processor makes them; none where one was added since
   std::vector<ImageBatch> fresh;  // of them, those that are not encoded yet
   std::vector<Tensor> pictures;   // the tokens of the others
   LanguageState state;

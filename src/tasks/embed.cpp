@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <optional>
 
+#include "core/pad_texts.h"
 #include "core/progress.h"
 #include "encoders/classifier.h"
 #include "io/transform.h"
@@ -169,7 +170,6 @@ TextBatch TextEmbedder::tokenize(std::span<const std::string> texts, bool trunca
   std::vector<std::vector<int64_t>> rows;
   // A tower that reads the last position (SigLIP) was trained on texts filled up to its context, padding unmasked.
   const bool filled = encoder_.options().text_pool == "last" && context > 0;
-  auto length = static_cast<size_t>(filled ? context : 1);
   BatchOptions cut;
   if (truncate && context > 0) cut.truncation = Truncation{.max_length = context};
   for (const std::string& text : texts) {
@@ -179,17 +179,10 @@ TextBatch TextEmbedder::tokenize(std::span<const std::string> texts, bool trunca
     if (context > 0 && tokens > context)
       throw Error("is " + std::to_string(tokens) + " tokens long, the model reads " + std::to_string(context),
                   "text '" + shortened(text) + "'", "shorten it, or give --truncate");
-    length = std::max(length, rows.back().size());
   }
-  TextBatch batch;
-  const auto count = static_cast<int64_t>(rows.size()), columns = static_cast<int64_t>(length);
-  batch.ids = torch::full({count, columns}, model_.tokenizer->special_ids().pad.value_or(0), torch::kInt64);
-  Tensor mask = torch::zeros({count, columns}, torch::kBool);
-  for (size_t i = 0; i < rows.size(); ++i) {
-    std::copy(rows[i].begin(), rows[i].end(), batch.ids.data_ptr<int64_t>() + i * length);
-    std::fill_n(mask.data_ptr<bool>() + i * length, rows[i].size(), true);
-  }
-  if (!filled) batch.mask = mask;
+  TextBatch batch = pad_texts(
+      rows, {.id = model_.tokenizer->special_ids().pad.value_or(0), .shortest = filled ? context : int64_t{1}});
+  if (filled) batch.mask = Tensor();
   return batch;
 }
 

@@ -198,12 +198,22 @@ TalkTest::Method answer_by_talking(Answerer& answerer) {
   };
 }
 
+namespace {
+
+/// A talker knows what it was trained with; the recipe beside it may be that of its dual encoder.
+std::vector<std::string> asked_languages(const Model& model, const Talker& talker,
+                                         const TalkEvaluationOptions& options) {
+  if (!options.languages.empty()) return options.languages;
+  return talker.languages().empty() ? trained_languages(model) : talker.languages();
+}
+
+}  // namespace
+
 std::vector<TalkRow> evaluate_talk(const Model& model, const TalkEvaluationOptions& options) {
   auto& talker = model.as<Talker>("answer questions");
   Answerer answerer(talker, tokenizer_of(model));
-  const auto languages = options.languages.empty() ? trained_languages(model) : options.languages;
   const TalkTest test({(options.data / (options.style + "-*.tar")).string()}, (options.data / "names.jsonl").string(),
-                      languages, options.limit, processor_of(model));
+                      asked_languages(model, talker, options), options.limit, processor_of(model));
   std::vector<TalkRow> rows = test.majority();
   for (const auto& part : {test.run("retrieval", answer_by_retrieval(model, test.concepts())),
                            test.run("model", answer_by_talking(answerer))})

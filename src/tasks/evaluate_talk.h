@@ -10,10 +10,11 @@ namespace tessera {
 /// The evaluation of a talker on pictures that it was never trained on: its captions and its answers.
 
 struct TalkEvaluationOptions {
-  std::filesystem::path data = "data/icons";    ///< shards and names.jsonl
-  std::string style = "fluent-emoji-flat";      ///< whose pictures are asked about
-  std::vector<std::string> languages = {"en"};  ///< in which names are asked for
-  int64_t limit = 0;                            ///< this many pictures, evenly spread; 0: all
+  std::filesystem::path data = "data/icons";  ///< shards and names.jsonl
+  std::string style = "fluent-emoji-flat";    ///< whose pictures are asked about
+  std::vector<std::string> languages;         ///< in which names are asked for; empty: those of the talker, and where
+                                              ///< it names none, trained_languages()
+  int64_t limit = 0;                          ///< this many pictures, evenly spread; 0: all
 };
 
 /// One method on one kind of question. Shares are from 0 to 1.

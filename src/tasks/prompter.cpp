@@ -54,6 +54,12 @@ ChatJson user_message(const std::string& text, const std::vector<std::string>& p
   return {{"role", "user"}, {"content", content}};
 }
 
+Encoding prompt_encoding(const Model& model, const std::string& prompt) {
+  const Tokenizer& tokenizer = tokenizer_of(model);
+  const auto* vision = dynamic_cast<VisionLanguage*>(model.module.get());
+  return vision ? vision->prompt_ids(prompt, tokenizer) : encode_prompt(prompt, tokenizer);
+}
+
 Prompter::Prompter(const Model& model, const std::string& purpose)
     : model_(model),
       language_(model_.as<LanguageModel>(purpose)),
@@ -67,14 +73,16 @@ bool Prompter::reads_source() const {
 }
 
 std::vector<int64_t> Prompter::ids(const std::string& prompt, const ImageBatch& pictures) const {
-  if (!vision_) return encode_prompt(prompt, *model_.tokenizer).ids;
-  return vision_->prompt_ids(vision_->expand_placeholders(prompt, pictures), *model_.tokenizer);
+  return prompt_encoding(model_, vision_ ? vision_->expand_placeholders(prompt, pictures) : prompt).ids;
 }
 
 std::vector<Tensor> Prompter::encode(const ImageBatch& pictures, const std::string& instruction) const {
   const torch::NoGradGuard no_gradient;
   MultimodalBatch batch;
   batch.pictures = pictures;
+  if (vision_->bridge().reads_text() && !model_.instruction_tokenizer)
+    throw Error("holds no tokenizer for the instruction that its bridge reads", model_.folder.string(),
+                "add the folder qformer_tokenizer that is published with the model");
   if (const auto& reads = model_.instruction_tokenizer)
     batch.instruction.ids = one_text(reads->encode(instruction).ids).ids.expand({picture_count(pictures), -1});
   return vision_->picture_tokens(batch);

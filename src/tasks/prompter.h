@@ -15,6 +15,10 @@ struct ChatHooks {
 /// A message of the user with its pictures before the text: {"role": "user", "content": ...}.
 ChatJson user_message(const std::string& text, const std::vector<std::string>& pictures);
 
+/// The tokens of a prompt whose pictures have all their places, as the model reads it: in the manner of its family
+/// where it sees. @throws Error when the model has no tokenizer, or that has no token for a picture's places
+Encoding prompt_encoding(const Model& model, const std::string& prompt);
+
 /// Puts texts and pictures together for a language model of any kind, and has it write: what conversations and single
 /// questions share.
 class Prompter {
@@ -29,6 +33,7 @@ class Prompter {
   /// @throws Error for another number of them
   std::vector<int64_t> ids(const std::string& prompt, const ImageBatch& pictures) const;
   /// The tokens of pictures. @param instruction  what a bridge that reads one (InstructBLIP) reads beside each
+  /// @throws Error where the folder lacks the tokenizer of such a bridge
   std::vector<Tensor> encode(const ImageBatch& pictures, const std::string& instruction) const;
   /// The prompt of these ids with its pictures, and the state before it.
   MultimodalPrompt begin(const std::vector<Tensor>& pictures, const std::vector<int64_t>& ids) const;

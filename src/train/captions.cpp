@@ -4,6 +4,7 @@
 #include <unordered_set>
 
 #include "core/error.h"
+#include "core/pad_texts.h"
 
 namespace tessera {
 
@@ -104,31 +105,17 @@ Candidates Captions::draw(const std::vector<int64_t>& pictures, Random& random) 
   result.begins.push_back(texts);
   result.match = torch::empty({images, texts}, torch::kInt8);
   result.concepts = torch::empty({texts}, torch::kInt64);
-  std::vector<const std::vector<int64_t>*> rows;
+  std::vector<std::span<const int64_t>> rows;
   for (int64_t j = 0; j < texts; ++j) {
     const Drawn& text = drawn[static_cast<size_t>(j)];
-    rows.push_back(&tokens_[static_cast<size_t>(text.text)]);
+    rows.push_back(tokens_[static_cast<size_t>(text.text)]);
     result.concepts.data_ptr<int64_t>()[j] = text.keyword ? -1 : text.concept_index;
     for (int64_t i = 0; i < images; ++i)
       result.match.data_ptr<int8_t>()[i * texts + j] =
           relation(*spoken[static_cast<size_t>(j)], pictures[static_cast<size_t>(i)], text);
   }
-  result.texts = pad_texts(rows, padding_id_);
+  result.texts = pad_texts(rows, {.id = padding_id_});
   return result;
-}
-
-TextBatch pad_texts(const std::vector<const std::vector<int64_t>*>& rows, int64_t padding_id) {
-  size_t length = 1;
-  for (const auto* row : rows) length = std::max(length, row->size());
-  const auto count = static_cast<int64_t>(rows.size()), columns = static_cast<int64_t>(length);
-  TextBatch batch;
-  batch.ids = torch::full({count, columns}, padding_id, torch::kInt64);
-  batch.mask = torch::zeros({count, columns}, torch::kBool);
-  for (size_t i = 0; i < rows.size(); ++i) {
-    std::copy(rows[i]->begin(), rows[i]->end(), batch.ids.data_ptr<int64_t>() + i * length);
-    std::fill_n(batch.mask.data_ptr<bool>() + i * length, rows[i]->size(), true);
-  }
-  return batch;
 }
 
 }  // namespace tessera

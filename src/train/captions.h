@@ -77,7 +77,4 @@ class Captions {
   std::vector<Language> languages_;
 };
 
-/// Token rows as one batch, filled up with `padding_id`, with the mask of what is real.
-TextBatch pad_texts(const std::vector<const std::vector<int64_t>*>& rows, int64_t padding_id);
-
 }  // namespace tessera

@@ -4,6 +4,7 @@
 
 #include "core/compat.h"
 #include "core/error.h"
+#include "core/pad_texts.h"
 #include "metrics/retrieval.h"
 #include "train/augment.h"
 
@@ -118,9 +119,9 @@ Tensor encode_all(DualEncoder& model, const std::vector<std::vector<int64_t>>& t
   const Autocast autocast(dtype);
   std::vector<Tensor> blocks;
   for (size_t i = 0; i < texts.size(); i += kBlock) {
-    std::vector<const std::vector<int64_t>*> rows;
-    for (size_t k = i; k < std::min(i + kBlock, texts.size()); ++k) rows.push_back(&texts[k]);
-    blocks.push_back(model.encode_text(pad_texts(rows, padding_id)).to(torch::kFloat32));
+    std::vector<std::span<const int64_t>> rows;
+    for (size_t k = i; k < std::min(i + kBlock, texts.size()); ++k) rows.push_back(texts[k]);
+    blocks.push_back(model.encode_text(pad_texts(rows, {.id = padding_id})).to(torch::kFloat32));
   }
   return torch::cat(blocks);
 }

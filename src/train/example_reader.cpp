@@ -4,9 +4,11 @@
 #include <fstream>
 
 #include "core/error.h"
+#include "core/progress.h"
 #include "tasks/embed.h"
 #include "tasks/generate_text.h"
 #include "tasks/inputs.h"
+#include "tasks/prompter.h"
 #include "text/chat_template.h"
 #include "vlm/vision_language.h"
 
@@ -17,6 +19,22 @@ namespace fs = std::filesystem;
 
 /// What a template that tells the date is told, so that a run that is resumed another day reads the same texts.
 constexpr std::time_t kDate = 1721952000;
+
+struct NumberedLine {
+  int64_t number;
+  std::string text;
+};
+
+/// The lines that are not blank.
+std::vector<NumberedLine> lines_of(const fs::path& file) {
+  std::ifstream in(file);
+  if (!in) throw Error("cannot be opened", file.string());
+  std::vector<NumberedLine> lines;
+  int64_t number = 0;
+  for (std::string text; std::getline(in, text);)
+    if (++number; text.find_first_not_of(" \t\r") != std::string::npos) lines.push_back({number, text});
+  return lines;
+}
 
 std::string text_of(const ChatJson& object, const char* key) {
   if (!object.is_object() || !object.contains(key)) throw Error("has no \"" + std::string(key) + "\"");
@@ -109,9 +127,8 @@ ChatJson first_of(const ChatJson& messages, size_t count) {
 bool is_assistant(const ChatJson& message) { return message.value("role", "") == "assistant"; }
 
 /// The tokens of a text, of which those that begin within a stretch are learned.
-TuneExample learned_within(const Tokenizer& tokenizer, const std::string& text,
-                           const std::vector<TextSpan>& stretches) {
-  const Encoding encoding = encode_prompt(text, tokenizer);
+TuneExample learned_within(const Model& model, const std::string& text, const std::vector<TextSpan>& stretches) {
+  const Encoding encoding = prompt_encoding(model, text);
   TuneExample example{encoding.ids, std::vector<bool>(encoding.ids.size(), false), {}};
   for (size_t i = 1; i < encoding.ids.size(); ++i) {
     const TextSpan& at = encoding.offsets[i];
@@ -133,13 +150,11 @@ ExampleReader::ExampleReader(const Model& model, const ExampleOptions& options)
 }
 
 std::vector<TuneExample> ExampleReader::read(const fs::path& file) const {
-  std::ifstream in(file);
-  if (!in) throw Error("cannot be opened", file.string());
+  const std::vector<NumberedLine> lines = lines_of(file);
+  if (lines.empty()) throw Error("holds no examples", file.string());
   std::vector<TuneExample> examples;
-  int64_t number = 0;
-  for (std::string text; std::getline(in, text);) {
-    ++number;
-    if (text.find_first_not_of(" \t\r") == std::string::npos) continue;
+  Progress progress("reading " + file.filename().string(), static_cast<int64_t>(lines.size()), "examples");
+  for (const auto& [number, text] : lines) {
     const std::string where = file.string() + ":" + std::to_string(number);
     const ChatJson line = ChatJson::parse(text, nullptr, false);
     if (line.is_discarded()) throw Error("is no JSON", where, "every line is one JSON object");
@@ -148,8 +163,8 @@ std::vector<TuneExample> ExampleReader::read(const fs::path& file) const {
     } catch (const Error& error) {
       throw error.within(where);
     }
+    progress.step();
   }
-  if (examples.empty()) throw Error("holds no examples", file.string());
   return examples;
 }
 
@@ -214,7 +229,7 @@ TuneExample ExampleReader::of_messages(const ChatJson& messages, size_t first,
     answers.push_back({left - before.begin(), static_cast<int64_t>(after.size())});
   }
   if (answers.empty()) throw Error("has no turn of the assistant", "", "what it says is what is learned");
-  TuneExample made = learned_within(*model_.tokenizer, whole, answers);
+  TuneExample made = learned_within(model_, whole, answers);
   made.pictures = std::move(pictures);
   return made;
 }
@@ -223,8 +238,8 @@ TuneExample ExampleReader::of_completion(const ChatJson& line, std::vector<std::
   const std::string completion = text_of(line, "completion");
   const std::string prompt = with_places(text_of(line, "prompt"), read_pictures(pictures, pictures.size()));
   const auto begin = static_cast<int64_t>(prompt.size());
-  TuneExample made = learned_within(*model_.tokenizer, prompt + completion,
-                                    {{begin, begin + static_cast<int64_t>(completion.size())}});
+  TuneExample made =
+      learned_within(model_, prompt + completion, {{begin, begin + static_cast<int64_t>(completion.size())}});
   if (end_ && (made.ids.empty() || made.ids.back() != *end_)) {
     made.ids.push_back(*end_);
     made.learned.push_back(true);

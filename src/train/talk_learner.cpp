@@ -7,6 +7,7 @@
 
 #include "core/compat.h"
 #include "core/error.h"
+#include "core/pad_texts.h"
 #include "data/colours.h"
 #include "tasks/embed.h"
 #include "train/ema.h"
@@ -91,30 +92,27 @@ std::vector<int64_t> TalkBatchMaker::name_of(const Picture& picture, Random& ran
 }
 
 TalkRows TalkBatchMaker::together(std::span<const Row> rows) const {
-  size_t longest = 0;
-  for (const auto& row : rows) longest = std::max(longest, row.ids.size());
-  const auto count = static_cast<int64_t>(rows.size()), length = static_cast<int64_t>(longest);
+  std::vector<std::span<const int64_t>> texts;
+  for (const auto& row : rows) texts.push_back(row.ids);
   TalkRows batch;
+  batch.text = pad_texts(texts, {.id = format_.end});
+  const int64_t count = batch.text.ids.size(0), length = batch.text.ids.size(1);
   batch.pictures = torch::empty({count}, torch::kInt64);
-  batch.text.ids = torch::full({count, length}, format_.end, torch::kInt64);
-  batch.text.mask = torch::zeros({count, length}, torch::kBool);
   std::vector<int64_t> named;
   std::vector<std::vector<int64_t>> names;
   batch.details = torch::empty({count}, torch::kBool);
   batch.labels = torch::full({count, length}, kIgnored, torch::kInt64);
   for (size_t i = 0; i < rows.size(); ++i) {
-    const auto at = static_cast<int64_t>(i) * length;
     const auto& row = rows[i];
     batch.pictures.data_ptr<int64_t>()[i] = row.picture;
     batch.details.data_ptr<bool>()[i] = row.details;
     if (!row.name.empty()) named.push_back(static_cast<int64_t>(i)), names.push_back(row.name);
-    std::copy(row.ids.begin(), row.ids.end(), batch.text.ids.data_ptr<int64_t>() + at);
-    std::fill_n(batch.text.mask.data_ptr<bool>() + at, row.ids.size(), true);
+    const auto at = static_cast<int64_t>(i) * length + static_cast<int64_t>(row.answer);
     std::copy(row.ids.begin() + static_cast<std::ptrdiff_t>(row.answer), row.ids.end(),
-              batch.labels.data_ptr<int64_t>() + at + static_cast<int64_t>(row.answer));
+              batch.labels.data_ptr<int64_t>() + at);
   }
   batch.named = torch::tensor(named, torch::kInt64);
-  batch.names = filled_up(names, name_length_);
+  batch.names = pad_texts(names, {.longest = name_length_});
   return batch;
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <numeric>
 
+#include "core/progress.h"
 #include "core/random.h"
 #include "tasks/inputs.h"
 #include "train/packing.h"
@@ -52,10 +53,12 @@ void TuneBatches::each(const std::function<void(const TuneBatch&)>& take) const 
   std::vector<size_t> order(rows_.size());
   std::iota(order.begin(), order.end(), size_t{0});
   std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) { return length(a) < length(b); });
+  Progress progress("validation", rows(), "rows");
   for (size_t begin = 0; begin < order.size(); begin += static_cast<size_t>(options_.batch)) {
     const size_t end = std::min(order.size(), begin + static_cast<size_t>(options_.batch));
     take(together(
         {order.begin() + static_cast<std::ptrdiff_t>(begin), order.begin() + static_cast<std::ptrdiff_t>(end)}));
+    progress.step(static_cast<int64_t>(end - begin));
   }
 }
 

@@ -33,7 +33,7 @@ class TuneBatches {
   int64_t examples() const { return static_cast<int64_t>(examples_.size()); }
   /// The batch of a step of training. @throws Error for a picture that cannot be read
   TuneBatch make(int64_t number) const;
-  /// All rows once, those of similar length together.
+  /// All rows once, those of similar length together, with a line of progress: for validation.
   void each(const std::function<void(const TuneBatch&)>& take) const;
 
  private:

@@ -51,6 +51,10 @@ void refuse_others(const Model& base, const TuneOptions& options) {
     throw Error("a talker learns from questions about pictures", base.folder.string(), "see recipes/talk.json");
   if (dynamic_cast<EncoderDecoder*>(&language) || (vision && dynamic_cast<EncoderDecoder*>(&vision->language())))
     throw Error("a model that reads a source first cannot be tuned on conversations", base.folder.string());
+  if (vision && vision->bridge().reads_text())
+    throw Error(
+        "its bridge reads an instruction beside each picture (InstructBLIP), and cannot be tuned on conversations",
+        base.folder.string(), "take a model whose bridge reads the picture alone: LLaVA, BLIP-2");
   if (vision && adds_tokens(options))
     throw Error("virtual tokens in front of pictures are not supported", "tune.method", "take lora for this model");
 }

@@ -1,6 +1,7 @@
 #include "tune/adapter.h"
 
 #include <algorithm>
+#include <string_view>
 
 #include "core/error.h"
 #include "layers/weights.h"
@@ -81,6 +82,12 @@ PeftTensors peft_tensors(const Variation& variation, const std::string& prefix) 
     add(".bias", whole->bias);
   }
   return tensors;
+}
+
+/// Tells whether bytes changed, without a copy of them.
+size_t fingerprint(const Tensor& tensor) {
+  const Tensor packed = tensor.detach().cpu().contiguous();
+  return std::hash<std::string_view>()({static_cast<const char*>(packed.data_ptr()), packed.nbytes()});
 }
 
 }  // namespace
@@ -188,25 +195,38 @@ void Adapter::activate(bool active) {
 
 void Adapter::merge() {
   if (is_merged()) return;
-  const torch::NoGradGuard no_grad;
-  std::vector<std::pair<Tensor, Tensor>> changes;
-  for (const Site& site : sites_) {
-    const LayerWeights merged = site.variation->merged(site.part);
-    changes.emplace_back(site.part.weight, merged.weight);
-    if (merged.bias.defined()) changes.emplace_back(site.part.bias, merged.bias);
-  }
-  for (auto& [parameter, value] : changes) {
+  put_in([&](const Tensor& parameter, const Tensor& value) {
     const Tensor before = parameter.clone();
     parameter.copy_(value);
-    replaced_.push_back({parameter, before, parameter.clone()});
-  }
+    replaced_.push_back({parameter, before, fingerprint(parameter)});
+  });
   for (const Site& site : sites_) site.variation->active = false;
+}
+
+void Adapter::merge_for_good() {
+  if (is_merged())
+    replaced_.clear();
+  else
+    put_in([](const Tensor& parameter, const Tensor& value) { parameter.copy_(value); });
+  detach();
+}
+
+void Adapter::put_in(const std::function<void(const Tensor& parameter, const Tensor& value)>& replace) {
+  const torch::NoGradGuard no_grad;
+  // What cannot be merged says so before anything is replaced.
+  for (const Site& site : sites_)
+    if (auto* bottleneck = dynamic_cast<Bottleneck*>(site.variation.get())) bottleneck->merged(site.part);
+  for (const Site& site : sites_) {
+    const LayerWeights merged = site.variation->merged(site.part);
+    replace(site.part.weight, merged.weight);
+    if (merged.bias.defined() && !merged.bias.is_same(site.part.bias)) replace(site.part.bias, merged.bias);
+  }
 }
 
 void Adapter::unmerge() {
   if (!is_merged()) return;
   for (const Replaced& one : replaced_)
-    if (!torch::equal(one.parameter, one.after))
+    if (fingerprint(one.parameter) != one.after)
       throw Error("the model's parameters changed since the adapter was merged", "adapter '" + name_ + "'",
                   "unmerge what was merged after it first");
   const torch::NoGradGuard no_grad;

@@ -1,4 +1,6 @@
 #pragma once
+#include <functional>
+
 #include "io/name_table.h"
 #include "layers/variation.h"
 #include "tune/peft_file.h"
@@ -31,8 +33,12 @@ class Adapter {
   void detach();
   /// An adapter that is not active changes nothing.
   void activate(bool active);
-  /// Puts the change into the model's own parameters, so that it costs no time. @throws Error for bottleneck adapters
+  /// Puts the change into the model's own parameters, so that it costs no time, and keeps a copy of what was there.
+  /// @throws Error for bottleneck adapters
   void merge();
+  /// The same without a way back: nothing is kept of what was there, and the adapter comes off the model.
+  /// @throws Error for bottleneck adapters
+  void merge_for_good();
   /// Puts back the bytes that merge() replaced.
   /// @throws Error when the parameters changed since: what was merged later is unmerged first
   void unmerge();
@@ -58,6 +64,8 @@ class Adapter {
   Adapter(torch::nn::Module& model, PeftConfig config, const std::string& name);
   void attach_all(const NameTable& names);
   void attach_to(const std::string& published, const Place& place, torch::nn::Module& layer);
+  /// Calls for each parameter with what it becomes when the adapter is merged, one after the other.
+  void put_in(const std::function<void(const Tensor& parameter, const Tensor& value)>& replace);
   /// True for a bias that was not learned.
   bool is_unchanged_bias(const std::string& name) const;
 
@@ -69,7 +77,8 @@ class Adapter {
   PeftTensors tensors_;
   /// What merge() replaced.
   struct Replaced {
-    Tensor parameter, before, after;
+    Tensor parameter, before;
+    size_t after;  // fingerprint of what merge() left
   };
   std::vector<Replaced> replaced_;
   std::vector<std::pair<Tensor, bool>> trained_;  // what train_only() found

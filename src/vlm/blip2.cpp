@@ -3,6 +3,7 @@
 #include "bridges/q_former.h"
 #include "encoders/vit.h"
 #include "language/encoder_decoder.h"
+#include "text/tokenizer.h"
 #include "vlm/published.h"
 
 namespace tessera {
@@ -19,7 +20,7 @@ class Blip2 : public VisionLanguage {
     english_alone(language);
     return places(pictures);
   }
-  std::vector<int64_t> prompt_ids(const std::string& prompt, const Tokenizer& tokenizer) const override {
+  Encoding prompt_ids(const std::string& prompt, const Tokenizer& tokenizer) const override {
     return ids_behind_places(prompt, tokenizer);
   }
 };

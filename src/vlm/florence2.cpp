@@ -5,6 +5,7 @@
 #include "io/published_config.h"
 #include "language/bart.h"
 #include "layers/family.h"
+#include "text/tokenizer.h"
 #include "vlm/florence2_tasks.h"
 #include "vlm/vision_language.h"
 
@@ -22,8 +23,13 @@ class Florence2 : public VisionLanguage {
     english_alone(language);
     return question_prompt("<CAPTION>", pictures);
   }
-  std::vector<int64_t> prompt_ids(const std::string& prompt, const Tokenizer& tokenizer) const override {
+  Encoding prompt_ids(const std::string& prompt, const Tokenizer& tokenizer) const override {
     return ids_behind_places(prompt, tokenizer);
+  }
+  std::optional<std::vector<PictureRegion>> regions(const std::string& question, const std::string& written,
+                                                    int64_t width, int64_t height) const override {
+    if (!florence2_asks_for_places(question)) return std::nullopt;
+    return florence2_answer(question, written, width, height).regions;
   }
 };
 

@@ -38,6 +38,12 @@ const std::vector<Task>& tasks() {
   return all;
 }
 
+/// The task that a prompt begins with, "<OD>"; empty where it begins with none.
+std::string name_in(const std::string& prompt) {
+  const size_t end = prompt.starts_with('<') ? prompt.find('>') : std::string::npos;
+  return end == std::string::npos ? "" : prompt.substr(0, end + 1);
+}
+
 const Task& task_of(const std::string& name) {
   check_choice(name, florence2_tasks(), "task");
   return *std::find_if(tasks().begin(), tasks().end(), [&](const Task& task) { return task.name == name; });
@@ -101,12 +107,12 @@ class Reader {
   Reader(int64_t width, int64_t height) : width_(static_cast<double>(width)), height_(static_cast<double>(height)) {}
 
   /// As many regions as there are groups of `count` places.
-  void boxes(const Phrase& phrase, size_t count, std::vector<Florence2Region>& regions) const {
+  void boxes(const Phrase& phrase, size_t count, std::vector<PictureRegion>& regions) const {
     std::vector<int64_t> numbers;
     for (const int64_t place : phrase.places)
       if (place >= 0) numbers.push_back(place);
     for (size_t i = 0; i + count <= numbers.size(); i += count) {
-      Florence2Region region;
+      PictureRegion region;
       region.label = trimmed(phrase.label);
       (count == 4 ? region.box : region.quad) = pixels({numbers.data() + i, numbers.data() + i + count});
       regions.push_back(std::move(region));
@@ -114,8 +120,8 @@ class Reader {
   }
 
   /// Each "<poly> ... </poly>" is a region, and without them all of it; "<sep>" parts its polygons.
-  void polygons(const Phrase& phrase, std::vector<Florence2Region>& regions) const {
-    Florence2Region region;
+  void polygons(const Phrase& phrase, std::vector<PictureRegion>& regions) const {
+    PictureRegion region;
     std::vector<int64_t> numbers;
     const auto end_polygon = [&] {
       if (numbers.size() >= 2) region.polygons.push_back(pixels(numbers));
@@ -160,10 +166,10 @@ std::vector<std::string> florence2_tasks() {
 }
 
 std::string florence2_prompt(const std::string& text) {
-  const size_t end = text.starts_with('<') ? text.find('>') : std::string::npos;
-  if (end == std::string::npos) return text;
-  const Task& task = task_of(text.substr(0, end + 1));
-  const std::string rest = trimmed(text.substr(end + 1));
+  const std::string name = name_in(text);
+  if (name.empty()) return text;
+  const Task& task = task_of(name);
+  const std::string rest = trimmed(text.substr(name.size()));
   if (task.takes_text() == rest.empty())
     throw Error(task.takes_text() ? "needs a text behind it" : "takes no text, and there is '" + rest + "'", task.name,
                 task.takes_text() ? "write what it is about: \"" + task.name + "the dog\"" : "give the task alone");
@@ -172,8 +178,13 @@ std::string florence2_prompt(const std::string& text) {
   return question;
 }
 
-Florence2Answer florence2_answer(const std::string& name, const std::string& written, int64_t width, int64_t height) {
-  const Task& task = task_of(name);
+bool florence2_asks_for_places(const std::string& text) {
+  const std::string name = name_in(text);
+  return !name.empty() && task_of(name).form != Form::kText;
+}
+
+Florence2Answer florence2_answer(const std::string& prompt, const std::string& written, int64_t width, int64_t height) {
+  const Task& task = task_of(name_in(prompt));
   if (width < 1 || height < 1)
     throw Error("a picture of " + std::to_string(width) + " x " + std::to_string(height) + " has no places", task.name);
   Florence2Answer answer;

@@ -3,6 +3,8 @@
 #include <string>
 #include <vector>
 
+#include "vlm/picture_region.h"
+
 namespace tessera {
 
 /// What Florence-2 was trained to be asked for a task: "<OD>" becomes "Locate the objects with category name in the
@@ -13,22 +15,17 @@ std::string florence2_prompt(const std::string& text);
 /// The tasks, as prompts begin with them.
 std::vector<std::string> florence2_tasks();
 
-/// One of the places that an answer names. Coordinates are pixels: x, y, x, y, ...; what the task does not give is
-/// empty.
-struct Florence2Region {
-  std::string label;
-  std::vector<double> box;                    ///< left, top, right, bottom
-  std::vector<double> quad;                   ///< the four corners of a line of text
-  std::vector<std::vector<double>> polygons;  ///< parts of one mask
-};
+/// Whether what is asked begins with a task that is answered with places in the picture, such as "<OD>".
+bool florence2_asks_for_places(const std::string& text);
 
 struct Florence2Answer {
-  std::string text;                      ///< of a task that answers in words
-  std::vector<Florence2Region> regions;  ///< of a task that answers with places
+  std::string text;                    ///< of a task that answers in words
+  std::vector<PictureRegion> regions;  ///< of a task that answers with places
 };
 
 /// Reads what the model wrote for a task, special tokens included: labels, and places as "<loc_0>" ... "<loc_999>",
 /// each the centre of a thousandth of the picture's width or height. What breaks off within a place is left out.
+/// @param task  or a prompt that begins with one
 /// @param width, height  of the picture as it was given
 /// @throws Error for an unknown task, or a size that is not positive
 Florence2Answer florence2_answer(const std::string& task, const std::string& written, int64_t width, int64_t height);

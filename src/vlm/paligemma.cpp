@@ -24,8 +24,8 @@ std::string PaliGemma::caption_prompt(const CaptionLanguage& language, int64_t) 
   return "caption " + language.tag;
 }
 
-std::vector<int64_t> PaliGemma::prompt_ids(const std::string& prompt, const Tokenizer& tokenizer) const {
-  return tokenizer.encode(prompt, false).ids;
+Encoding PaliGemma::prompt_ids(const std::string& prompt, const Tokenizer& tokenizer) const {
+  return tokenizer.encode(prompt, false);
 }
 
 namespace {

@@ -16,7 +16,7 @@ class PaliGemma : public VisionLanguage {
   std::string question_prompt(const std::string& question, int64_t pictures) const override;
   std::string caption_prompt(const CaptionLanguage& language, int64_t pictures) const override;
   /// With nothing added: the expanded prompt spells its begin token.
-  std::vector<int64_t> prompt_ids(const std::string& prompt, const Tokenizer& tokenizer) const override;
+  Encoding prompt_ids(const std::string& prompt, const Tokenizer& tokenizer) const override;
 };
 
 }  // namespace tessera

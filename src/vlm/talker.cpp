@@ -1,5 +1,6 @@
 #include "vlm/talker.h"
 
+#include "core/pad_texts.h"
 #include "io/published_config.h"
 #include "layers/family.h"
 
@@ -161,7 +162,8 @@ Tokens Talker::join(const std::vector<Tensor>& pictures, const TextBatch& text) 
   if (names.ids.empty()) return joined;
   const auto index = [](const std::vector<int64_t>& values) { return torch::tensor(values, torch::kInt64); };
   const Tensor counts = text.ids.eq(options().placeholder_id).sum(1).div(length_, "floor");
-  const Tensor named = unit(dual().encode_text(filled_up(names.ids, dual().text().context())).to(torch::kFloat32));
+  const Tensor named =
+      unit(dual().encode_text(pad_texts(names.ids, {.longest = dual().text().context()})).to(torch::kFloat32));
   const Tensor near = likeness(named, index(names.rows), vectors, counts).unsqueeze(1);
   const Tensor read = naming_->forward(named) + likeness_->forward(near * kLikeness);
   joined.x = joined.x.index_put({index(names.token_rows), index(names.token_columns)},
@@ -195,23 +197,6 @@ std::shared_ptr<Talker> make_talker(const Json& json, const std::string& where) 
 DualEncoder* dual_encoder_in(Module& module) {
   if (auto* talker = dynamic_cast<Talker*>(&module)) return &talker->dual();
   return dynamic_cast<DualEncoder*>(&module);
-}
-
-TextBatch filled_up(const std::vector<std::vector<int64_t>>& texts, int64_t context) {
-  size_t longest = 0;
-  for (const auto& text : texts) longest = std::max(longest, text.size());
-  if (context > 0) longest = std::min(longest, static_cast<size_t>(context));
-  const auto count = static_cast<int64_t>(texts.size());
-  TextBatch batch;
-  batch.ids = torch::zeros({count, static_cast<int64_t>(longest)}, torch::kInt64);
-  batch.mask = torch::zeros({count, static_cast<int64_t>(longest)}, torch::kBool);
-  for (int64_t i = 0; i < count; ++i) {
-    const auto& text = texts[static_cast<size_t>(i)];
-    const auto length = static_cast<int64_t>(std::min(text.size(), longest));
-    batch.ids[i].narrow(0, 0, length).copy_(torch::tensor(text, torch::kInt64).narrow(0, 0, length));
-    batch.mask[i].narrow(0, 0, length).fill_(true);
-  }
-  return batch;
 }
 
 std::vector<int64_t> TalkerFormat::prompt(const std::vector<int64_t>& question, bool picture) const {

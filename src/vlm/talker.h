@@ -105,10 +105,6 @@ std::shared_ptr<Talker> make_talker(const Json& options, const std::string& wher
 /// The dual encoder in a module: the module itself, or that of a talker; null where there is none.
 DualEncoder* dual_encoder_in(Module& module);
 
-/// Texts of different length as one batch, filled up at their ends. @param context  what is beyond is cut off; 0:
-/// nothing
-TextBatch filled_up(const std::vector<std::vector<int64_t>>& texts, int64_t context);
-
 /// How a talker's texts are put together.
 struct TalkerFormat {
   int64_t placeholder = 0, picture_length = 0, begin = 0, end = 0;  ///< ids; tokens of a picture

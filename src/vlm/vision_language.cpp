@@ -3,7 +3,7 @@
 #include "io/published_config.h"
 #include "language/encoder_decoder.h"
 #include "layers/family.h"
-#include "text/tokenizer.h"
+#include "text/encodings.h"
 #include "vlm/splice.h"
 
 namespace tessera {
@@ -94,22 +94,34 @@ std::string VisionLanguage::caption_prompt(const CaptionLanguage& language, int6
   return question_prompt(caption_words(language), pictures);
 }
 
-std::vector<int64_t> VisionLanguage::prompt_ids(const std::string& prompt, const Tokenizer& tokenizer) const {
+Encoding VisionLanguage::prompt_ids(const std::string& prompt, const Tokenizer& tokenizer) const {
   const std::string& one = options_.placeholder;
   if (prompt.find(one) != std::string::npos && !tokenizer.token_to_id(one))
     throw Error("has no token " + one + ", which stands for a picture", "tokenizer",
                 "take the tokenizer that the model's processor ships");
-  return encode_prompt(prompt, tokenizer).ids;
+  return encode_prompt(prompt, tokenizer);
 }
 
-std::vector<int64_t> VisionLanguage::ids_behind_places(const std::string& prompt, const Tokenizer& tokenizer) const {
+Encoding VisionLanguage::ids_behind_places(const std::string& prompt, const Tokenizer& tokenizer) const {
   const std::string& one = options_.placeholder;
-  std::vector<int64_t> ids;
-  size_t at = 0;
-  for (; prompt.compare(at, one.size(), one) == 0; at += one.size()) ids.push_back(options_.placeholder_id);
-  const auto words = VisionLanguage::prompt_ids(prompt.substr(at), tokenizer);
-  ids.insert(ids.end(), words.begin(), words.end());
-  return ids;
+  const auto size = static_cast<int64_t>(one.size());
+  Encoding all;
+  int64_t at = 0;
+  for (; prompt.compare(static_cast<size_t>(at), one.size(), one) == 0; at += size) {
+    text::push_special(all, options_.placeholder_id, one, 0);
+    all.offsets.back() = {at, at + size};
+    all.special.back() = false;  // the prompt has it
+  }
+  Encoding words = VisionLanguage::prompt_ids(prompt.substr(static_cast<size_t>(at)), tokenizer);
+  for (size_t i = 0; i < words.size(); ++i)
+    if (!words.special[i]) words.offsets[i].begin += at, words.offsets[i].end += at;
+  text::append(all, words);
+  return all;
+}
+
+std::optional<std::vector<PictureRegion>> VisionLanguage::regions(const std::string&, const std::string&, int64_t,
+                                                                  int64_t) const {
+  return std::nullopt;
 }
 
 void VisionLanguage::english_alone(const CaptionLanguage& language) {

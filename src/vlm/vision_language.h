@@ -1,9 +1,12 @@
 #pragma once
+#include <optional>
+
 #include "bridges/bridge.h"
 #include "decode/generate.h"
 #include "encoders/encoder.h"
 #include "language/language_model.h"
 #include "processors/image_processor.h"
+#include "vlm/picture_region.h"
 
 namespace tessera {
 
@@ -77,9 +80,15 @@ class VisionLanguage : public LanguageModel {
   /// The same for a caption: the question for one, unless the family has another way.
   /// @throws Error where it has no captions in this language
   virtual std::string caption_prompt(const CaptionLanguage& language, int64_t pictures) const;
-  /// The ids of an expanded prompt, with the special tokens that the family's processor puts around it.
-  /// @throws Error where the tokenizer has no token for a picture's places
-  virtual std::vector<int64_t> prompt_ids(const std::string& prompt, const Tokenizer& tokenizer) const;
+  /// The tokens of an expanded prompt, with the special ones that the family's processor puts around it, and where in
+  /// the prompt each of them stands. @throws Error where the tokenizer has no token for a picture's places
+  virtual Encoding prompt_ids(const std::string& prompt, const Tokenizer& tokenizer) const;
+  /// The places in a picture that an answer names, where the family was asked for places and not for words.
+  /// @param question       as it was given to question_prompt()
+  /// @param written        what was answered, special tokens included
+  /// @param width, height  of the picture as it was given
+  virtual std::optional<std::vector<PictureRegion>> regions(const std::string& question, const std::string& written,
+                                                            int64_t width, int64_t height) const;
   /// The token vectors of the texts with their pictures. @throws Error where places and pictures do not match
   virtual Tokens join(const std::vector<Tensor>& pictures, const TextBatch& text);
   /// Joins pictures that are encoded already with the texts. Where the language model reads a source first (T5, BART),
@@ -113,7 +122,7 @@ class VisionLanguage : public LanguageModel {
   /// The text without its placeholders.
   std::string without_places(std::string text) const;
   /// prompt_ids() where special tokens stand between the places, which come first, and the words.
-  std::vector<int64_t> ids_behind_places(const std::string& prompt, const Tokenizer& tokenizer) const;
+  Encoding ids_behind_places(const std::string& prompt, const Tokenizer& tokenizer) const;
   /// For a family whose captions are English. @throws Error for another language
   static void english_alone(const CaptionLanguage& language);
   /// The text with each placeholder replaced by what `around` makes of as many as its picture has tokens.

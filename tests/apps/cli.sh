@@ -42,6 +42,8 @@ if grep -q tessera-talker "$TESSERA_MODEL/config.json"; then
   expect 0 '^\{"input":"What is this\?","log_probability":-[0-9.e-]+,"text":"[^"]+"\}' \
     bash -c "printf '/image pictures/cat.svg\nWhat is this?\n/save said.json\n' | '$tessera' chat --json"
   expect 0 'pictures/cat.svg' cat said.json
+  expect 0 '^.+\.svg' bash -c "$("$tessera" caption --help |
+    sed -n "s|^Example: tessera caption picture.png|'$tessera' caption pictures/cat.svg|p")"
   expect 2 'tokens with its picture' "$tessera" ask pictures/cat.svg -q "$(printf 'what %.0s' {1..200})"
   expect 2 'was shown none' bash -c "echo 'What is this?' | '$tessera' chat"
   expect 2 'no command' bash -c "echo '/nothing' | '$tessera' chat"

@@ -6,6 +6,7 @@
 #include "language/encoder_decoder.h"
 #include "support/scratch.h"
 #include "tasks/tiny_models.h"
+#include "vlm/florence2_tasks.h"
 
 namespace tessera {
 namespace {
@@ -150,6 +151,44 @@ TEST(PictureAnswerer, ATaskOfFlorence2IsAskedAsItWasTrained) {
   const ImageBatch picture = some_pictures(1);
   expect_same(picture_answerer(model)->answer(picture, {.question = "<OCR>"}).at(0),
               likeliest(model, picture, places(2) + "What is the text in the image?", ""), "<OCR>");
+}
+
+/// Writes places alone: token n is "<loc_n>".
+std::shared_ptr<Tokenizer> places_tokenizer() {
+  Json vocabulary = Json::object();
+  for (int64_t id = 0; id < testing::kWritten; ++id) vocabulary["<loc_" + std::to_string(id) + ">"] = id;
+  const auto added = [](int64_t id, const char* text) {
+    return Json{{"id", id}, {"content", text}, {"special", true}, {"normalized", false}};
+  };
+  const Json file = {{"added_tokens", {added(testing::kEnd, "</s>"), added(testing::kEnd + 1, "<image>")}},
+                     {"pre_tokenizer", {{"type", "WhitespaceSplit"}}},
+                     {"decoder", {{"type", "Fuse"}}},
+                     {"model", {{"type", "WordLevel"}, {"vocab", vocabulary}, {"unk_token", "<loc_0>"}}}};
+  return std::make_shared<Tokenizer>(parse_tokenizer_json(file.dump()));
+}
+
+TEST(PictureAnswerer, ATaskOfFlorence2ThatAsksForPlacesIsAnsweredWithPlaces) {
+  const testing::Scratch scratch;
+  Model model = testing::talking_model(scratch.path(), "florence2");
+  model.tokenizer = places_tokenizer();
+  model.generation["min_new_tokens"] = 8;
+  ImageBatch picture = some_pictures(1);
+  const auto ask = [&](const std::string& question) {
+    return picture_answerer(model)->answer(picture, {.question = question}).at(0);
+  };
+  const Answer plain = ask("Locate the region proposals in the image.");  // what the task says in words
+  EXPECT_FALSE(plain.regions);
+  for (const auto& [height, width] : {std::pair<int64_t, int64_t>{8, 8}, {1000, 3000}}) {
+    if (height > 8) picture.image_sizes = torch::tensor({{height, width}}, torch::kInt64);
+    const Answer found = ask("<REGION_PROPOSAL>");
+    ASSERT_TRUE(found.regions);
+    ASSERT_EQ(found.regions->size(), 2U) << plain.text;
+    const auto expected = florence2_answer("<REGION_PROPOSAL>", plain.text, width, height).regions;
+    for (size_t i = 0; i < 2; ++i) EXPECT_EQ(found.regions->at(i).box, expected.at(i).box);
+    EXPECT_EQ(std::count(found.text.begin(), found.text.end(), '\n'), 1) << found.text;
+    EXPECT_THAT(found.text, StartsWith("at " + std::to_string(std::lround(expected[0].box[0])) + ", "));
+  }
+  EXPECT_FALSE(ask("<OCR>").regions);
 }
 
 TEST(PictureAnswerer, AnAnswerHasNoMoreTokensThanAskedFor) {

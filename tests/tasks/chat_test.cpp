@@ -166,6 +166,19 @@ TEST_F(SeeingConversation, EachAnswerIsThatOfAllPicturesAndMessagesReadAnew) {
   }
 }
 
+TEST_F(SeeingConversation, AConversationThatBeginsAnewHasNoPicturesOfTheLast) {
+  const Model seeing = model("any");
+  Conversation conversation(seeing);
+  conversation.show(red);
+  conversation.say("what is it?", options);
+  conversation.reset();
+  const double said = conversation.say("hi", options).log_probability;
+  EXPECT_EQ(said, Conversation(seeing).say("hi", options).log_probability);
+  conversation.show(blue);
+  conversation.say("and this?", options);
+  EXPECT_EQ(conversation.history().size(), 4U);
+}
+
 TEST_F(SeeingConversation, WithoutItsPictureTheAnswerIsAnother) {
   const Model seeing = model("any");
   Conversation first(seeing), second(seeing);
@@ -194,6 +207,12 @@ TEST_F(SeeingConversation, ABridgeThatReadsAnInstructionReadsTheMessage) {
     return conversation.say(message, {.max_new_tokens = 1}).log_probability;
   };
   EXPECT_NE(said("what is it?"), said("who is it?"));
+  Model lacking = seeing;
+  lacking.instruction_tokenizer = nullptr;
+  Conversation conversation(lacking);
+  conversation.show(red);
+  EXPECT_THAT(error_of([&] { conversation.say("what is it?", options); }),
+              HasSubstr("add the folder qformer_tokenizer"));
 }
 
 TEST_F(SeeingConversation, AFolderWithoutAProcessorSaysSo) {

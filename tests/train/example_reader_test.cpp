@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "tasks/inputs.h"
+#include "tasks/prompter.h"
 #include "train/packing.h"
 #include "train/tune_models.h"
 
@@ -109,6 +111,20 @@ TEST_F(ExampleReaderTest, TheThreeFormsOfAPictureAreOne) {
   EXPECT_EQ(llava.pictures, path.pictures);
   EXPECT_EQ(learned(llava), "red<|end|>\n");
   EXPECT_EQ(std::count(llava.ids.begin(), llava.ids.end(), 401), 4);
+}
+
+/// BLIP-2 has its begin token between the picture and the words.
+TEST_F(ExampleReaderTest, APromptIsTheOneThatTheModelIsAskedWith) {
+  const ExampleReader from = reader(blip2_config("blip-2"), false);
+  write_colour(folder_ / "red.png", {255, 0, 0});
+  const std::string prompt = "<image>Question: Colour? Answer:";
+  const TuneExample made =
+      example(R"({"image": "red.png", "prompt": ")" + prompt + R"(", "completion": " red"})", from);
+  const auto asked = Prompter(model_, "be asked").ids(prompt, (*model_.processor)(read_picture(made.pictures.at(0))));
+  EXPECT_THAT(std::vector<int64_t>(asked.begin(), asked.begin() + 4), ElementsAre(401, 401, 401, 400));
+  EXPECT_EQ(std::vector<int64_t>(made.ids.begin(), made.ids.begin() + static_cast<std::ptrdiff_t>(asked.size())),
+            asked);
+  EXPECT_EQ(learned(made), " red<|end|>");
 }
 
 TEST_F(ExampleReaderTest, WhatIsWrongIsRefusedWithFileAndLine) {

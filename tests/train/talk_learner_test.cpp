@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <set>
+
 #include "core/error.h"
 #include "core/files.h"
 #include "core/progress.h"
@@ -43,7 +45,8 @@ class TalkLearnerTest : public ::testing::Test {
       const std::vector<uint8_t> png = encode_png(image);
       const std::string colour = red ? "red" : "blue", key = colour + std::to_string(i);
       members.push_back({key + ".png", std::string(png.begin(), png.end())});
-      const Json json = {{"id", colour}, {"captions", {{"en", colour + " disc"}}}, {"split", "train"}};
+      const Json json = {
+          {"id", colour}, {"captions", {{"en", colour + " disc"}, {"de", colour + "e Scheibe"}}}, {"split", "train"}};
       members.push_back({key + ".json", json.dump()});
     }
     write_file(folder_ / "train.tar", make_tar(members));
@@ -199,6 +202,26 @@ TEST_F(TalkLearnerTest, EvaluationSetsTheModelBesideTheCommonestAnswerAndRetriev
   EXPECT_EQ(exact["majority"]["colour"], 0.5);
   EXPECT_EQ(exact["majority"]["is-it"], 1);
   EXPECT_GE(exact["majority"]["how-many"], exact["retrieval"]["how-many"]);  // which always says "one"
+}
+
+/// The recipe beside the model may be that of its dual encoder, which knows more languages.
+TEST_F(TalkLearnerTest, NamesAreAskedForInTheLanguagesOfTheTalker) {
+  run(recipe_json(), "run");
+  fs::copy_file(folder_ / "train.tar", folder_ / "other-00000.tar");
+  write_file(folder_ / "names.jsonl", "");
+  const fs::path folder = folder_ / "run" / "model";
+  write_file(folder / "recipe.json", R"({"captions": {"languages": {"en": 1, "de": 1}}})");
+  const auto asked = [&] {
+    std::set<std::string> languages;
+    for (const auto& row : evaluate_talk(load_model(folder), {.data = folder_, .style = "other"}))
+      if (row.kind == "name") languages.insert(row.language);
+    return languages;
+  };
+  EXPECT_THAT(asked(), ::testing::ElementsAre("en"));
+  Json config = Json::parse(read_file(folder / "config.json"));
+  config["talker"]["languages"] = Json::array();  // of a talker that does not know
+  write_file(folder / "config.json", config.dump());
+  EXPECT_THAT(asked(), ::testing::ElementsAre("de", "en"));
 }
 
 TEST_F(TalkLearnerTest, WhatAQuestionNamesIsComparedWithThePicture) {

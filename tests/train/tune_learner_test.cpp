@@ -13,6 +13,7 @@ namespace tessera {
 namespace {
 
 using namespace testing;  // the models
+using ::testing::HasSubstr;
 namespace fs = std::filesystem;
 
 const std::vector<std::string> kMethods = {"lora", "dora", "rslora", "ia3", "bottleneck", "prefix", "prompt"};
@@ -283,6 +284,12 @@ TEST_F(TuneLearnerTest, AModelThatReadsASourceIsRefused) {
               folder_ / "t5");
   EXPECT_THROW(run(recipe("t5", "lora"), "run"), Error);
   EXPECT_THROW(run(recipe("t5", "prompt"), "run"), Error);
+}
+
+TEST_F(TuneLearnerTest, AModelWhoseBridgeReadsAnInstructionIsRefused) {
+  write_model(blip2_config("instructblip"), folder_ / "instructblip");
+  const std::string message = error_of([&] { run(recipe("instructblip", "lora"), "run"); });
+  EXPECT_THAT(message, HasSubstr("reads an instruction"));
 }
 
 TEST_F(TuneLearnerTest, RecipesThatMeanNothingAreRefused) {

@@ -63,6 +63,32 @@ inline Json seeing_config() {
             {"placeholder_id", 401}}}};
 }
 
+/// BLIP-2 or InstructBLIP with OPT: a picture of 16 x 16 pixels is three tokens.
+inline Json blip2_config(const std::string& type) {
+  const Json vision = {{"hidden_size", 16},        {"intermediate_size", 20}, {"num_hidden_layers", 1},
+                       {"num_attention_heads", 2}, {"image_size", 16},        {"patch_size", 8}};
+  const Json former = {{"hidden_size", 12},         {"num_hidden_layers", 1},  {"num_attention_heads", 3},
+                       {"intermediate_size", 16},   {"vocab_size", 402},       {"max_position_embeddings", 64},
+                       {"encoder_hidden_size", 16}, {"hidden_dropout_prob", 0}};
+  const Json opt = {{"model_type", "opt"}, {"vocab_size", 402},         {"hidden_size", 16},
+                    {"ffn_dim", 20},       {"num_hidden_layers", 1},    {"num_attention_heads", 2},
+                    {"dropout", 0},        {"word_embed_proj_dim", 16}, {"max_position_embeddings", 96}};
+  return {{"model_type", type},    {"vision_config", vision},  {"qformer_config", former}, {"text_config", opt},
+          {"num_query_tokens", 3}, {"image_token_index", 401}, {"eos_token_id", 400}};
+}
+
+/// Has the tokenizer put the end token before each text, as OPT's does.
+inline Json begins_with_end(Json tokenizer) {
+  const Json begin = {{"SpecialToken", {{"id", "<|end|>"}, {"type_id", 0}}}};
+  const Json text = {{"Sequence", {{"id", "A"}, {"type_id", 0}}}}, pair = {{"Sequence", {{"id", "B"}, {"type_id", 0}}}};
+  tokenizer["post_processor"] = {
+      {"type", "TemplateProcessing"},
+      {"single", Json::array({begin, text})},
+      {"pair", Json::array({begin, text, pair})},
+      {"special_tokens", {{"<|end|>", {{"id", "<|end|>"}, {"ids", {400}}, {"tokens", {"<|end|>"}}}}}}};
+  return tokenizer;
+}
+
 /// Writes a model with drawn weights that reads and writes bytes, "<|end|>" and "<image>".
 inline void write_model(const Json& config, const fs::path& folder, bool with_template = true) {
   Model model = make_model(config, "test");
@@ -74,9 +100,11 @@ inline void write_model(const Json& config, const fs::path& folder, bool with_te
   }
   Json tokenizer = byte_level_json();
   tokenizer["added_tokens"].push_back({{"id", 401}, {"content", "<image>"}, {"special", true}, {"normalized", false}});
+  const bool blip2 = config.contains("qformer_config");
+  if (blip2) tokenizer = begins_with_end(tokenizer);
   model.tokenizer = std::make_shared<Tokenizer>(parse_tokenizer_json(tokenizer.dump()));
   if (with_template) model.chat_template = kChat;
-  if (config.at("model_type") == "tessera-vision-language") {
+  if (config.at("model_type") == "tessera-vision-language" || blip2) {
     ImageProcessorOptions options;
     options.kind = "CLIP";
     options.height = options.width = 16;

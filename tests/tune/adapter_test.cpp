@@ -166,5 +166,49 @@ TEST(Adapter, BottlenecksCannotBeMerged) {
   EXPECT_FALSE(adapter.is_merged());
 }
 
+/// Though the parts that could be merged come first.
+TEST(Adapter, WhatCannotBeMergedLeavesTheModelAsItWas) {
+  const auto model = bert();
+  const auto bytes = model.bytes();
+  Adapter adapter = Adapter::attach(
+      *model.module, model.names,
+      peft({{"peft_type", "BOTTLENECK"}, {"target_modules", "classifier"}, {"modules_to_save", {"query"}}}));
+  draw(adapter);
+  const Tensor active = model.run();
+  EXPECT_THROW(adapter.merge(), Error);
+  EXPECT_THROW(adapter.merge_for_good(), Error);
+  EXPECT_EQ(model.bytes(), bytes);
+  EXPECT_TRUE(torch::equal(active, model.run()));
+}
+
+TEST(Adapter, MergedForGoodItIsTheModelAloneThatComputesTheSame) {
+  const torch::NoGradGuard no_grad;
+  for (const auto& tuned : mergeable())
+    for (const bool merged_before : {false, true}) {
+      const size_t parameters = tuned.model.bytes().size();
+      Adapter adapter = Adapter::attach(*tuned.model.module, tuned.model.names, tuned.config);
+      draw(adapter);
+      const Tensor active = tuned.model.run();
+      if (merged_before) adapter.merge();
+      adapter.merge_for_good();
+      EXPECT_FALSE(adapter.is_merged());
+      EXPECT_EQ(named_tensors(*tuned.model.module).size(), parameters) << "nothing stays behind";
+      EXPECT_LT(distance(active, tuned.model.run()), 1e-4 * (1 + active.abs().max().item<double>())) << label(tuned);
+    }
+}
+
+TEST(Adapter, AParameterThatChangedSinceIsNotOverwritten) {
+  const torch::NoGradGuard no_grad;
+  const auto model = llama();
+  Adapter adapter = Adapter::attach(*model.module, model.names, kQueries);
+  draw(adapter);
+  adapter.merge();
+  Tensor varied = model.module->named_parameters()["blocks.1.attention.qkv.weight"];
+  varied[0][0] += 1;
+  EXPECT_THROW(adapter.unmerge(), Error);
+  EXPECT_TRUE(adapter.is_merged());
+  varied[0][0] -= 1;
+}
+
 }  // namespace
 }  // namespace tessera

@@ -117,11 +117,19 @@ Tensor answer(VisionLanguage& model, const MultimodalBatch& batch, const std::ve
 }
 
 TEST(PublishedVisionLanguage, SpecialTokensStandBetweenPictureAndText) {
+  const std::string prompt = "<image><image>a b";
+  const std::vector<TextSpan> places = {{0, 7}, {7, 14}, {0, 0}, {14, 15}, {16, 17}};
   for (const Json& config : {blip2(kOpt), florence2()})
-    for (const int64_t known : {kPlace, int64_t{-1}})  // places that stand first need no token
-      EXPECT_EQ(made(config)->prompt_ids("<image><image>a b", testing::prompt_tokenizer(known)),
-                (std::vector<int64_t>{kPlace, kPlace, 1, 3, 4}));
-  EXPECT_EQ(made(first_florence2())->prompt_ids("a b", testing::prompt_tokenizer(-1)), (std::vector<int64_t>{1, 3, 4}));
+    for (const int64_t known : {kPlace, int64_t{-1}}) {  // places that stand first need no token
+      const Encoding made_of = made(config)->prompt_ids(prompt, testing::prompt_tokenizer(known));
+      EXPECT_EQ(made_of.ids, (std::vector<int64_t>{kPlace, kPlace, 1, 3, 4}));
+      EXPECT_EQ(made_of.offsets, places) << "bytes of the whole prompt";
+      EXPECT_EQ(made_of.special, (std::vector<bool>{false, false, true, false, false}));
+      for (const size_t size : {made_of.type_ids.size(), made_of.attention_mask.size(), made_of.tokens.size()})
+        EXPECT_EQ(size, made_of.size());
+    }
+  EXPECT_EQ(made(first_florence2())->prompt_ids("a b", testing::prompt_tokenizer(-1)).ids,
+            (std::vector<int64_t>{1, 3, 4}));
 }
 
 TEST(PublishedVisionLanguage, EachFamilyIsAskedInItsManner) {

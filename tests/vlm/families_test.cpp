@@ -181,9 +181,9 @@ using Ids = std::vector<int64_t>;
 TEST(VisionLanguage, APromptThatSpellsItsBeginTokenGetsNoOther) {
   const Tokenizer tokenizer = testing::prompt_tokenizer(testing::kPlace);
   const auto model = testing::llava();
-  EXPECT_EQ(model->prompt_ids("<image> a <image> b", tokenizer), (Ids{1, 50, 3, 50, 4}));
-  EXPECT_EQ(model->prompt_ids("<s><image> a", tokenizer), (Ids{1, 50, 3}));
-  EXPECT_EQ(testing::paligemma()->prompt_ids("<image><s> a", tokenizer), (Ids{50, 1, 3}));
+  EXPECT_EQ(model->prompt_ids("<image> a <image> b", tokenizer).ids, (Ids{1, 50, 3, 50, 4}));
+  EXPECT_EQ(model->prompt_ids("<s><image> a", tokenizer).ids, (Ids{1, 50, 3}));
+  EXPECT_EQ(testing::paligemma()->prompt_ids("<image><s> a", tokenizer).ids, (Ids{50, 1, 3}));
 }
 
 TEST(VisionLanguage, ATokenizerThatKnowsNoPlaceIsRefused) {

@@ -29,6 +29,13 @@ TEST(Florence2Prompt, ATextBesideATaskIsThereWhereItIsNeeded) {
   EXPECT_THAT(error_of([] { florence2_prompt("<CAPTIONS>"); }), HasSubstr("'<CAPTION>'"));
 }
 
+TEST(Florence2Prompt, ATaskAsksForPlacesOrForWords) {
+  for (const char* text : {"<OD>", "<OPEN_VOCABULARY_DETECTION>a dog", "<OCR_WITH_REGION>"})
+    EXPECT_TRUE(florence2_asks_for_places(text)) << text;
+  for (const char* text : {"<CAPTION>", "<REGION_TO_OCR><loc_1>", "Locate a dog in the image.", ""})
+    EXPECT_FALSE(florence2_asks_for_places(text)) << text;
+}
+
 TEST(Florence2Answer, WordsComeWithoutTheirMarks) {
   for (const std::string& task : florence2_tasks())
     if (task.find("CAPTION>") != std::string::npos && task != "<DENSE_REGION_CAPTION>") {
