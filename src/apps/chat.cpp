@@ -22,7 +22,7 @@ constexpr const char* kHelp =
 
 struct ChatArguments {
   DecodingArguments decoding;
-  std::string model, adapter;
+  std::string model, adapter, precision;
   std::vector<std::string> images;
   bool json = false;
 };
@@ -31,7 +31,7 @@ struct ChatArguments {
 class Terminal {
  public:
   explicit Terminal(const ChatArguments& arguments)
-      : model_(open_adapted_model(arguments.model, arguments.adapter)),
+      : model_(prepared(open_adapted_model(arguments.model, arguments.adapter), arguments.precision)),
         options_(arguments.decoding.over(default_decoding(model_))),
         conversation_(model_),
         json_(arguments.json),
@@ -102,6 +102,7 @@ std::function<int()> declare(CLI::App& command) {
   command.add_option("--image", arguments->images, "A picture that goes with the first message; may be repeated")
       ->allow_extra_args(false);
   command.add_option("--adapter", arguments->adapter, "A PEFT folder, as tessera tune writes it");
+  add_precision(command, arguments->precision);
   command.add_flag("--json", arguments->json, "One JSON object for each answer: input, text, log_probability");
   arguments->decoding.declare(command);
   command.footer("Example: tessera chat --image picture.png");

@@ -3,13 +3,14 @@
 #include <cstdio>
 
 #include "apps/verbs.h"
+#include "layers/prepare.h"
 #include "tasks/inputs.h"
 
 namespace tessera::apps {
 namespace {
 
 struct InspectArguments {
-  std::string model;
+  std::string model, prepared;
   int64_t text_tokens = 16;
   bool json = false, tensors = false;
 };
@@ -71,6 +72,29 @@ void print_text(const Inspection& found) {
     std::printf("FLOP counts the matrix products and convolutions that run, 2 for each multiply-add.\n");
 }
 
+Json to_json(const std::vector<PreparedPart>& parts) {
+  Json list = Json::array();
+  for (const auto& part : parts) {
+    list.push_back({{"path", part.path}, {"kind", part.kind}, {"parameters", part.parameters}, {"bytes", part.bytes}});
+    if (!part.left.empty()) list.back()["left"] = part.left;
+  }
+  return list;
+}
+
+/// How much was swapped, and one line for everything that stays as it is.
+void print_prepared(const std::vector<PreparedPart>& parts) {
+  size_t swapped = 0;
+  int64_t bytes = 0, numbers = 0;
+  for (const auto& part : parts)
+    if (part.left.empty()) ++swapped, bytes += part.bytes, numbers += part.parameters;
+  std::printf("%-12s %zu of %zu parts, with %s numbers in %s bytes\n", "prepared", swapped, parts.size(),
+              short_number(static_cast<double>(numbers)).c_str(), short_number(static_cast<double>(bytes)).c_str());
+  for (const auto& part : parts)
+    if (!part.left.empty())
+      std::printf("  %-40s %-14s %s numbers: %s\n", part.path.c_str(), part.kind.c_str(),
+                  short_number(static_cast<double>(part.parameters)).c_str(), part.left.c_str());
+}
+
 Json tensor_list(const Model& model) {
   Json list = Json::array();
   const Checkpoint checkpoint = Checkpoint::open(model.folder);
@@ -81,14 +105,18 @@ Json tensor_list(const Model& model) {
 
 int run(const InspectArguments& arguments) {
   const Model model = open_model(arguments.model);
+  std::vector<PreparedPart> parts;
+  if (!arguments.prepared.empty()) parts = prepare(*model.module, precision_of(arguments.prepared, "--prepared"));
   const Inspection found = inspect(model, arguments.text_tokens);
   const Json tensors = arguments.tensors ? tensor_list(model) : Json::array();
   if (arguments.json) {
     Json json = to_json(found);
     if (arguments.tensors) json["tensors"] = tensors;
+    if (!arguments.prepared.empty()) json["prepared"] = to_json(parts);
     std::printf("%s\n", json_line(json).c_str());
   } else {
     print_text(found);
+    if (!arguments.prepared.empty()) print_prepared(parts);
     for (const auto& item : tensors)
       std::printf("  %-5s %-24s %s\n", item["dtype"].get<std::string>().c_str(),
                   shape_of(item["shape"].get<std::vector<int64_t>>()).c_str(), item["name"].get<std::string>().c_str());
@@ -104,6 +132,8 @@ const VerbRegistration registration(
       command.add_option("--text-tokens", arguments->text_tokens, "Length of the text that is measured")
           ->capture_default_str()
           ->check(CLI::PositiveNumber);
+      command.add_option("--prepared", arguments->prepared,
+                         "Prepare it in this precision first, and list what was not swapped");
       command.add_flag("--json", arguments->json, "Print one JSON object");
       command.add_flag("--tensors", arguments->tensors, "List the tensors of the file too");
       command.footer("Example: tessera inspect models/default --tensors");

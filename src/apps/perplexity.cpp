@@ -11,14 +11,15 @@ namespace tessera::apps {
 namespace {
 
 struct PerplexityArguments {
-  std::string model, file, adapter;
+  std::string model, file, adapter, precision;
   PerplexityOptions options;
   bool json = false;
 };
 
 int measure(const PerplexityArguments& arguments) {
   const std::string text = read_file(arguments.file);
-  const Perplexity found = perplexity(open_adapted_model(arguments.model, arguments.adapter), text, arguments.options);
+  const Perplexity found = perplexity(
+      prepared(open_adapted_model(arguments.model, arguments.adapter), arguments.precision), text, arguments.options);
   if (arguments.json) {
     const Json line = {{"file", arguments.file},         {"tokens", found.tokens},
                        {"predicted", found.predicted},   {"mean_nll", found.mean_nll},
@@ -43,6 +44,7 @@ std::function<int()> declare(CLI::App& command) {
   command.add_option("--stride", arguments->options.stride, "By how many it moves on (default: half of the window)")
       ->check(CLI::PositiveNumber);
   command.add_option("--adapter", arguments->adapter, "A PEFT folder, as tessera tune writes it");
+  add_precision(command, arguments->precision);
   command.add_flag("--json", arguments->json, "One JSON object");
   command.footer("Example: tessera perplexity models/gpt2 book.txt --stride 512");
   return [arguments] { return measure(*arguments); };

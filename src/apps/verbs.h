@@ -6,6 +6,9 @@
 
 namespace tessera::apps {
 
+/// Declares --precision. Pass what it is given to prepared().
+void add_precision(CLI::App& command, std::string& precision);
+
 /// One verb of the program: it declares its options on the subcommand and returns what to run when it was chosen. The
 /// function returns the exit status; a tessera::Error that it throws is printed in one line and ends with status 2.
 using Verb = std::function<std::function<int()>(CLI::App& command)>;

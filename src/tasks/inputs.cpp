@@ -15,6 +15,7 @@
 #include "data/image_folder.h"
 #include "io/checkpoint.h"
 #include "io/image.h"
+#include "layers/prepare.h"
 
 namespace tessera {
 namespace fs = std::filesystem;
@@ -147,6 +148,11 @@ fs::path default_model_folder() {
 }
 
 Model open_model(const fs::path& folder) { return load_model(folder.empty() ? default_model_folder() : folder); }
+
+Model prepared(Model model, const std::string& precision) {
+  if (!precision.empty()) prepare(*model.module, precision_of(precision, "--precision"));
+  return model;
+}
 
 uint64_t hash_bytes(const void* data, size_t size, uint64_t seed) {
   constexpr uint64_t kPrime = 0x100000001b3ULL;

@@ -39,6 +39,11 @@ std::filesystem::path default_model_folder();
 /// load_model() of the folder, or of the default one when it is empty.
 Model open_model(const std::filesystem::path& folder);
 
+/// The model, ready for inference in this precision (see prepare()); as it is where none is named.
+/// @param precision  see precision_names(); may be empty
+/// @throws Error for another name, or one that the processor cannot compute in
+Model prepared(Model model, const std::string& precision);
+
 /// A number that tells models apart: a hash of the weights, the config and the processor's config.
 /// @throws Error when they cannot be read
 std::string model_fingerprint(const Model& model);

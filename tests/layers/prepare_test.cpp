@@ -1,0 +1,137 @@
+#include "layers/prepare.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "core/error.h"
+#include "layers/attention.h"
+#include "layers/block.h"
+#include "layers/feed_forward.h"
+#include "layers/variation.h"
+#include "layers/weights.h"
+
+namespace tessera {
+namespace {
+
+/// What a transformer is made of.
+class Small : public Module {
+ public:
+  explicit Small(bool gated, const AttentionOptions& attention) {
+    patch_ = add<Convolution>("patch", ConvolutionOptions{.in = 3,
+                                                          .out = attention.dim,
+                                                          .kernel_height = 4,
+                                                          .kernel_width = 4,
+                                                          .stride_height = 4,
+                                                          .stride_width = 4});
+    std::shared_ptr<FeedForward> ffn;
+    if (gated)
+      ffn = std::make_shared<GatedMlp>(attention.dim, 100, "silu");
+    else
+      ffn = std::make_shared<Mlp>(attention.dim, 100, "gelu");
+    block_ = add<Block>("block", BlockOptions{.dim = attention.dim, .norm = gated ? "rms" : "layer"},
+                        std::make_shared<Attention>(attention), ffn);
+    words_ = add<Embedding>("words", 50, attention.dim);
+    words_->gives_products = true;
+    eval();
+  }
+  Tensor forward(const Tensor& pixels) {
+    Tokens tokens;
+    tokens.x = patch_->forward(pixels).flatten(2).transpose(1, 2);
+    return words_->products(block_->forward(tokens).x);
+  }
+  Embedding& words() { return *words_; }
+  Module& block() { return *block_; }
+
+ private:
+  std::shared_ptr<Convolution> patch_;
+  std::shared_ptr<Block> block_;
+  std::shared_ptr<Embedding> words_;
+};
+
+AttentionOptions rotary_attention() {
+  AttentionOptions attention{.dim = 32, .heads = 4, .causal = true};
+  attention.kv_heads = 2;
+  attention.rotary = RotaryOptions();
+  return attention;
+}
+
+double cosine(const Tensor& a, const Tensor& b) {
+  return torch::cosine_similarity(a.flatten(), b.flatten(), 0).item<double>();
+}
+
+class PrepareTest : public ::testing::TestWithParam<std::string> {
+ protected:
+  void SetUp() override {
+    torch::manual_seed(4);
+    if (!PackedLinear::can_compute(precision())) GTEST_SKIP() << "not on this processor";
+  }
+  Precision precision() const { return precision_of(GetParam(), ""); }
+};
+
+TEST_P(PrepareTest, APreparedModelGivesTheSame) {
+  const torch::NoGradGuard no_gradient;
+  for (const bool gated : {false, true}) {
+    Small model(gated, gated ? rotary_attention() : AttentionOptions{.dim = 32, .heads = 4});
+    for (auto& parameter : model.parameters()) parameter.normal_(0, 0.3);
+    const Tensor pixels = torch::randn({2, 3, 21, 16}), before = model.forward(pixels);
+    const Tensor row = model.words().forward(torch::tensor({7}));
+    for (const auto& part : prepare(model, precision())) EXPECT_EQ(part.left, "") << part.path;
+    const Tensor after = model.forward(pixels);
+    EXPECT_EQ(after.scalar_type(), torch::kFloat32);
+    if (precision() == Precision::kFloat32)
+      EXPECT_TRUE(after.allclose(before, 1e-4, 1e-4));
+    else
+      EXPECT_GT(cosine(after, before), GetParam().starts_with("int4") ? 0.97 : 0.995);
+    EXPECT_GT(cosine(model.words().forward(torch::tensor({7})), row), 0.999);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Precisions, PrepareTest, ::testing::ValuesIn(precision_names()), [](const auto& item) {
+  std::string name = item.param;
+  std::replace(name.begin(), name.end(), '-', '_');
+  return name;
+});
+
+TEST(PreparedModelTest, CannotBeSavedOrDifferentiated) {
+  Small model(false, {.dim = 32, .heads = 4});
+  prepare(model, Precision::kFloat32);
+  const NameTable names = {{"*", "*"}};
+  EXPECT_THROW(published_tensors(model, names, {}), Error);
+  const Tensor pixels = torch::randn({1, 3, 8, 8}).requires_grad_();
+  EXPECT_THROW(model.forward(pixels), Error);
+}
+
+TEST(PreparedModelTest, WeightsAreGoneAndNoneReadsOn) {
+  Small model(false, {.dim = 32, .heads = 4});
+  const auto parts = prepare(model, Precision::kFloat32);
+  int64_t bytes = 0;
+  for (const auto& part : parts) bytes += part.bytes;
+  EXPECT_GT(bytes, 0);
+  const Tensor weight = named_tensors(model).at("block.attention.qkv.weight");
+  EXPECT_TRUE(is_packed_away(weight));
+  EXPECT_TRUE(weight.isnan().all().item<bool>());
+  EXPECT_EQ(weight.sizes(), torch::IntArrayRef({96, 32}));
+}
+
+/// A change that changes nothing.
+class Nothing : public Variation {
+ public:
+  Tensor change(const Tensor&, const Tensor& y, const LayerWeights&) override { return y; }
+  LayerWeights merged(const LayerWeights& layer) override { return layer; }
+};
+
+TEST(PreparedModelTest, ALayerWithAnAdapterStaysAsItIs) {
+  const torch::NoGradGuard no_gradient;
+  Small model(false, {.dim = 32, .heads = 4});
+  add_variation(*model.block().named_children()["attention"]->named_children()["proj"], "nothing",
+                std::make_shared<Nothing>());
+  const Tensor pixels = torch::randn({1, 3, 8, 8}), before = model.forward(pixels);
+  std::vector<std::string> left;
+  for (const auto& part : prepare(model, Precision::kFloat32))
+    if (!part.left.empty()) left.push_back(part.path + " " + part.left);
+  EXPECT_THAT(left, ::testing::ElementsAre("block.attention.proj has an adapter"));
+  EXPECT_TRUE(model.forward(pixels).allclose(before, 1e-4, 1e-4));
+}
+
+}  // namespace
+}  // namespace tessera
