@@ -21,6 +21,8 @@ struct Tokens {
                          ///< dropped; undefined: identity
   torch::Tensor span;    ///< B x L, int64: tokens of one number attend to each other in both directions where attention
                          ///< is causal (a prompt before its answer); -1: none; undefined: no token has one
+  torch::Tensor ids;     ///< B x L, int64, of the words that the tokens stand for, -1 for what is no word; undefined:
+                         ///< not known
   Grid grid;             ///< extent per axis when the tokens between prefix and suffix fill a grid, else empty
   int64_t prefix = 0;    ///< tokens before the grid: class token, registers, prompts
   int64_t suffix = 0;    ///< tokens after it (a class token may stand last)

@@ -53,7 +53,8 @@ void Continuation::advance(const std::vector<int64_t>& ids, const std::vector<bo
     if (model_.outgrown(seen, seen + 1)) return begin_anew(static_cast<int64_t>(made_.size()));
   }
   Tokens tokens;
-  tokens.x = model_.embed(next.unsqueeze(1));
+  tokens.ids = next.unsqueeze(1);
+  tokens.x = model_.embed(tokens.ids);
   if (std::find(ended.begin(), ended.end(), true) != ended.end()) {
     tokens.mask = torch::ones({next.size(0), 1}, torch::kBool);
     for (size_t i = 0; i < ended.size(); ++i)
@@ -70,6 +71,7 @@ void Continuation::begin_anew(int64_t count) {
   if (prompt_.mask.defined())
     tokens.mask = torch::cat(
         {prompt_.mask.index_select(0, origin_).to(torch::kBool), torch::ones({made.size(0), count}, torch::kBool)}, 1);
+  if (prompt_.ids.defined()) tokens.ids = torch::cat({prompt_.ids.index_select(0, origin_), made}, 1);
   tokens.at = Tensor();
   state_ = model_.start();
   read(tokens);
@@ -89,7 +91,8 @@ void Continuation::select(const std::vector<int64_t>& rows) {
 Tensor Continuation::advance_all(const std::vector<int64_t>& ids) {
   const torch::NoGradGuard no_grad;
   Tokens tokens;
-  tokens.x = model_.embed(index(ids).unsqueeze(0));
+  tokens.ids = index(ids).unsqueeze(0);
+  tokens.x = model_.embed(tokens.ids);
   const Tensor hidden = model_.hidden(tokens, &state_).x;
   const Tensor logits = on_cpu(model_.logits(hidden)).squeeze(0);  // K x vocabulary
   hidden_ = hidden.select(1, hidden.size(1) - 1);

@@ -90,7 +90,7 @@ Prompt text_prompt(LanguageModel& model, const TextBatch& text) {
   const torch::NoGradGuard no_grad;
   Prompt prompt;
   prompt.tokens.x = model.embed(text.ids);
-  prompt.tokens.mask = text.mask;
+  prompt.tokens.mask = text.mask, prompt.tokens.ids = text.ids;
   prompt.ids = real_ids(text);
   return prompt;
 }

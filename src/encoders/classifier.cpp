@@ -6,7 +6,8 @@ ImageClassifier::ImageClassifier(const ImageClassifierOptions& options) : option
   const auto& o = options_;
   encoder_ = register_module("encoder", encoders().make(o.encoder, "encoder"));
   pool_ = register_module("pool", pools().make(o.pool, "pool"));
-  head_ = add<Linear>("head", encoder_->width(), o.classes);
+  const int64_t width = pool_->width(encoder_->width());
+  head_ = add<Linear>("head", width, o.classes);
   if (o.distillation) distillation_head_ = add<Linear>("distillation_head", encoder_->width(), o.classes);
 }
 

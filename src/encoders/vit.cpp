@@ -5,6 +5,7 @@
 #include "core/error.h"
 #include "layers/attention.h"
 #include "layers/feed_forward.h"
+#include "layers/mixers.h"
 #include "layers/positions.h"
 
 namespace tessera {
@@ -18,6 +19,8 @@ void check(const VitOptions& o) {
   for (size_t axis = 0; axis < 2; ++axis)
     if (o.patch[axis] < 1 || o.image[axis] < o.patch[axis])
       throw Error("the patch must be at least one pixel and no larger than the image", "vit");
+  if (!o.stride.empty() && (o.stride.size() != 2 || o.stride[0] < 1 || o.stride[1] < 1))
+    throw Error("stride is [rows, columns], each at least one pixel", "vit");
   for (const int64_t layer : o.features)
     if (layer < 0 || layer > o.depth)
       throw Error("there is no output of " + std::to_string(layer) + " of " + std::to_string(o.depth) + " blocks",
@@ -26,19 +29,41 @@ void check(const VitOptions& o) {
 
 }  // namespace
 
+namespace {
+
+std::shared_ptr<Mixer> mixer_of(const VitOptions& o, int64_t layer) {
+  if (o.mixer.is_null())
+    return std::make_shared<Attention>(AttentionOptions{.dim = o.dim,
+                                                        .heads = o.heads,
+                                                        .qkv_bias = o.qkv_bias,
+                                                        .key_bias = o.key_bias,
+                                                        .qk_norm = o.qk_norm,
+                                                        .eps = o.eps});
+  const Json backbone = {{"dim", o.dim},           {"heads", o.heads},     {"qkv_bias", o.qkv_bias},
+                         {"key_bias", o.key_bias}, {"qk_norm", o.qk_norm}, {"eps", o.eps}};
+  return mixers().make_part(o.mixer, backbone, layer, "vit: mixer");
+}
+
+std::shared_ptr<FeedForward> feed_forward_of(const VitOptions& o, int64_t layer) {
+  if (o.feed_forward.is_null()) return std::make_shared<Mlp>(o.dim, o.ffn, o.activation);
+  const Json backbone = {{"dim", o.dim}, {"hidden", o.ffn}, {"eps", o.eps}};
+  return feed_forwards().make_part(o.feed_forward, backbone, layer, "vit: feed_forward");
+}
+
+}  // namespace
+
 std::shared_ptr<ModuleList<Block>> vit_blocks(const VitOptions& o) {
   auto blocks = std::make_shared<ModuleList<Block>>();
   for (int64_t i = 0; i < o.depth; ++i) {
     const double rising = o.depth > 1 ? o.drop_path * static_cast<double>(i) / static_cast<double>(o.depth - 1) : 0;
-    const BlockOptions block{
-        .dim = o.dim, .eps = o.eps, .layer_scale = o.layer_scale, .drop_path = rising, .dropout = o.dropout};
-    const AttentionOptions attention{.dim = o.dim,
-                                     .heads = o.heads,
-                                     .qkv_bias = o.qkv_bias,
-                                     .key_bias = o.key_bias,
-                                     .qk_norm = o.qk_norm,
-                                     .eps = o.eps};
-    blocks->append(block, std::make_shared<Attention>(attention), std::make_shared<Mlp>(o.dim, o.ffn, o.activation));
+    const BlockOptions block{.dim = o.dim,
+                             .eps = o.eps,
+                             .norm = o.norm,
+                             .layer_scale = o.layer_scale,
+                             .drop_path = rising,
+                             .dropout = o.dropout,
+                             .one_norm = o.one_norm};
+    blocks->append(block, mixer_of(o, i), feed_forward_of(o, i));
   }
   return blocks;
 }
@@ -46,28 +71,30 @@ std::shared_ptr<ModuleList<Block>> vit_blocks(const VitOptions& o) {
 Vit::Vit(const VitOptions& options) : options_(options) {
   const auto& o = options_;
   check(o);
-  trained_ = {o.image[0] / o.patch[0], o.image[1] / o.patch[1]};
+  if (options_.stride.empty()) options_.stride = o.patch;
+  trained_ = layout(o.image[0], o.image[1]).grid;
   patch_ = add<Convolution>("patch", ConvolutionOptions{.in = o.channels,
                                                         .out = o.dim,
                                                         .kernel_height = o.patch[0],
                                                         .kernel_width = o.patch[1],
-                                                        .stride_height = o.patch[0],
-                                                        .stride_width = o.patch[1],
+                                                        .stride_height = o.stride[0],
+                                                        .stride_width = o.stride[1],
                                                         .bias = o.patch_bias});
   if (o.class_token) class_token_ = weight("class_token", {1, 1, o.dim});
   if (o.registers > 0) registers_ = weight("registers", {1, o.registers, o.dim});
-  prefix_ = o.registers + (o.class_token ? 1 : 0);
-  const int64_t rows = trained_[0] * trained_[1] + (o.prefix_positions ? prefix_ : 0);
-  positions_ = weight("positions", {1, rows, o.dim});
-  if (o.fixed_positions) {
+  suffix_ = o.class_token && o.class_token_last ? 1 : 0;
+  prefix_ = o.registers + (o.class_token ? 1 : 0) - suffix_;
+  const int64_t rows = trained_[0] * trained_[1] + (o.prefix_positions ? prefix_ + suffix_ : 0);
+  if (o.positions) positions_ = weight("positions", {1, rows, o.dim});
+  if (o.positions && o.fixed_positions) {
     torch::NoGradGuard no_grad;
     positions_.requires_grad_(false).zero_();
     positions_.narrow(1, rows - trained_[0] * trained_[1], trained_[0] * trained_[1])
         .copy_(sine_cosine_positions(trained_[0], trained_[1], o.dim).unsqueeze(0));
   }
-  if (o.pre_norm) pre_norm_ = add<Norm>("pre_norm", o.dim, o.eps);
+  if (o.pre_norm) pre_norm_ = add<Norm>("pre_norm", o.dim, o.eps, o.norm);
   blocks_ = register_module("blocks", vit_blocks(o));
-  if (o.final_norm) norm_ = add<Norm>("norm", o.dim, o.eps);
+  if (o.final_norm) norm_ = add<Norm>("norm", o.dim, o.final_eps > 0 ? o.final_eps : o.eps, o.norm);
 }
 
 int64_t Vit::width() const {
@@ -75,7 +102,9 @@ int64_t Vit::width() const {
 }
 
 Encoder::Layout Vit::layout(int64_t height, int64_t width) const {
-  return {.grid = {height / options_.patch[0], width / options_.patch[1]}, .prefix = prefix_};
+  const auto& o = options_;
+  const auto extent = [&](int64_t pixels, size_t axis) { return (pixels - o.patch[axis]) / o.stride[axis] + 1; };
+  return {.grid = {extent(height, 0), extent(width, 1)}, .prefix = prefix_};
 }
 
 Tokens Vit::forward(const Tensor& pixels, const Tensor& real) { return encode(embed(pixels, real)); }
@@ -83,9 +112,9 @@ Tokens Vit::forward(const Tensor& pixels, const Tensor& real) { return encode(em
 namespace {
 
 /// B x H x W, true where a pixel is real -> B x h*w, true where every pixel of the patch is.
-Tensor whole_patches(const Tensor& real, const std::vector<int64_t>& patch) {
+Tensor whole_patches(const Tensor& real, const std::vector<int64_t>& patch, const std::vector<int64_t>& stride) {
   const Tensor missing = real.to(torch::kBool).logical_not().to(torch::kFloat32).unsqueeze(1);
-  return torch::max_pool2d(missing, patch, patch).squeeze(1).flatten(1).eq(0);
+  return torch::max_pool2d(missing, patch, stride).squeeze(1).flatten(1).eq(0);
 }
 
 /// The row of a table with `rows` rows at the same fraction as each of `extent` places, of which the first `count` are
@@ -101,8 +130,9 @@ Tensor rows_at(const Tensor& count, int64_t extent, int64_t rows) {
 Tensor Vit::positions_of(const Tokens& patches) {
   const int64_t before = options_.prefix_positions ? prefix_ : 0;
   if (!options_.fractional_positions) {
-    const Tensor table = resample_positions(positions_, before, trained_, patches.grid, options_.antialias_positions);
-    return table.narrow(1, before, table.size(1) - before);
+    const int64_t grid = trained_[0] * trained_[1];  // what stands behind it belongs to the suffix
+    return resample_positions(positions_.narrow(1, before, grid), 0, trained_, patches.grid,
+                              options_.antialias_positions);
   }
   const int64_t batch = patches.x.size(0), height = patches.grid[0], width = patches.grid[1];
   const auto whole = patches.x.options().dtype(torch::kInt64).requires_grad(false);
@@ -115,7 +145,7 @@ Tensor Vit::positions_of(const Tokens& patches) {
   return torch::embedding(positions_.squeeze(0), at.flatten(1) + before);
 }
 
-Tokens Vit::embed_patches(const Tensor& pixels, const Tensor& real) {
+Tokens Vit::patches(const Tensor& pixels, const Tensor& real) {
   if (pixels.dim() != 4 || pixels.size(1) != options_.channels)
     throw Error("pixels are B x " + std::to_string(options_.channels) + " x H x W", "vit");
   if (pixels.size(2) < options_.patch[0] || pixels.size(3) < options_.patch[1])
@@ -123,27 +153,41 @@ Tokens Vit::embed_patches(const Tensor& pixels, const Tensor& real) {
   const Tensor map = patch_->forward(pixels);  // B x D x h x w
   Tokens tokens;
   tokens.grid = {map.size(2), map.size(3)};
-  if (real.defined()) tokens.mask = whole_patches(real, options_.patch);
+  if (real.defined()) tokens.mask = whole_patches(real, options_.patch, options_.stride);
   tokens.x = tap(*this, map.flatten(2).transpose(1, 2), "patches");  // B x h*w x D
-  tokens.x = tokens.x + positions_of(tokens);
   return tokens;
+}
+
+Tokens Vit::positioned(const Tokens& patches) {
+  return positions_.defined() ? patches.with(patches.x + positions_of(patches)) : patches;
 }
 
 Tokens Vit::prepend_prefix(const Tokens& patches) {
   if (prefix_ == 0) return patches;
   std::vector<Tensor> learned;
-  for (const Tensor& tokens : {class_token_, registers_})
+  for (const Tensor& tokens : {suffix_ > 0 ? Tensor() : class_token_, registers_})
     if (tokens.defined()) learned.push_back(tokens);
   Tensor prefix = torch::cat(learned, 1);  // 1 x prefix x D
-  if (options_.prefix_positions) prefix = prefix + positions_.narrow(1, 0, prefix_);
+  if (positions_.defined() && options_.prefix_positions) prefix = prefix + positions_.narrow(1, 0, prefix_);
   Tokens tokens = patches.with(torch::cat({prefix.expand({patches.x.size(0), -1, -1}), patches.x}, 1));
   tokens.prefix = prefix_;
   if (tokens.mask.defined()) tokens.mask = torch::constant_pad_nd(tokens.mask, {prefix_, 0}, true);
   return tokens;
 }
 
+Tokens Vit::append_suffix(const Tokens& before) {
+  if (suffix_ == 0) return before;
+  Tensor last = class_token_;  // 1 x 1 x D
+  if (positions_.defined() && options_.prefix_positions)
+    last = last + positions_.narrow(1, positions_.size(1) - suffix_, suffix_);
+  Tokens tokens = before.with(torch::cat({before.x, last.expand({before.x.size(0), -1, -1})}, 1));
+  tokens.suffix = suffix_;
+  if (tokens.mask.defined()) tokens.mask = torch::constant_pad_nd(tokens.mask, {0, suffix_}, true);
+  return tokens;
+}
+
 Tokens Vit::embed(const Tensor& pixels, const Tensor& real) {
-  Tokens tokens = prepend_prefix(embed_patches(pixels, real));
+  Tokens tokens = append_suffix(prepend_prefix(embed_patches(pixels, real)));
   tap(*this, tokens.x, "embed");
   return pre_norm_ ? tokens.with(pre_norm_->forward(tokens.x)) : tokens;
 }

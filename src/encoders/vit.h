@@ -28,11 +28,21 @@ struct VitOptions {
   std::vector<int64_t> features = {};  ///< the outputs of these many blocks, side by side, without the final norm, are
                                        ///< the result; 0 is what the first block reads; empty: all blocks and the norm
   double layer_scale = 0, drop_path = 0, dropout = 0;
+
+  std::vector<int64_t> stride = {};  ///< between patches, in pixels; empty: patch, so that they do not overlap
+  bool positions = true;             ///< whether there is a position table
+  bool class_token_last = false;     ///< the class token follows the patches (Wang et al., 2024)
+  std::string norm = "layer";
+  double final_eps = 0;    ///< of the norm after the blocks; 0: eps
+  bool one_norm = false;   ///< see BlockOptions
+  Json mixer = {};         ///< of mixers(), or a list that the blocks take in turn; null: attention
+  Json feed_forward = {};  ///< of feed_forwards(), likewise; null: an MLP
 };
 
 TESSERA_OPTIONS(VitOptions, image, patch, channels, dim, depth, heads, ffn, activation, eps, qkv_bias, key_bias,
                 qk_norm, patch_bias, class_token, registers, prefix_positions, fixed_positions, antialias_positions,
-                pre_norm, fractional_positions, final_norm, features, layer_scale, drop_path, dropout)
+                pre_norm, fractional_positions, final_norm, features, layer_scale, drop_path, dropout, stride,
+                positions, class_token_last, norm, final_eps, one_norm, mixer, feed_forward)
 
 class Vit : public Encoder {
  public:
@@ -48,9 +58,14 @@ class Vit : public Encoder {
   /// are left out.
   Tokens embed(const Tensor& pixels, const Tensor& real = {});
   /// The patches alone, with their positions, B x h*w x D: for methods that drop some before the blocks.
-  Tokens embed_patches(const Tensor& pixels, const Tensor& real = {});
+  Tokens embed_patches(const Tensor& pixels, const Tensor& real = {}) { return positioned(patches(pixels, real)); }
+  /// The same without positions, and the positions added: for methods that replace some between the two.
+  Tokens patches(const Tensor& pixels, const Tensor& real = {});
+  Tokens positioned(const Tokens& patches);
   /// Puts the prefix with its positions before the tokens.
   Tokens prepend_prefix(const Tokens& patches);
+  /// Puts a class token that stands last behind them, with its position.
+  Tokens append_suffix(const Tokens& tokens);
   /// The blocks and the norm, or the features.
   Tokens encode(Tokens tokens);
 
@@ -62,7 +77,7 @@ class Vit : public Encoder {
   VitOptions options_;
   Grid trained_;  // the grid of the position table
   std::shared_ptr<Convolution> patch_;
-  int64_t prefix_ = 0;
+  int64_t prefix_ = 0, suffix_ = 0;
   Tensor class_token_;  // 1 x 1 x D
   Tensor registers_;    // 1 x registers x D
   Tensor positions_;    // 1 x (prefix +) h*w x D

@@ -143,6 +143,8 @@ bool is_timm_vit(const Json& config) {
     const std::string name = config["architecture"];
     return name.starts_with("vit_") || name.starts_with("deit");
   }
+  for (const char* other : {"norm_eps", "llama_configs", "opt"})  // keys of models that go on where timm's ViT ends
+    if (config.contains(other)) return false;
   return config.contains("embed_dim") && config.contains("patch_size") && config.contains("num_heads");
 }
 

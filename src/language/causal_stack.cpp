@@ -1,5 +1,7 @@
 #include "language/causal_stack.h"
 
+#include "layers/positions.h"
+
 namespace tessera {
 
 CausalStack::CausalStack(const CausalStackOptions& options) : options_(options) {
@@ -11,11 +13,12 @@ CausalStack::CausalStack(const CausalStackOptions& options) : options_(options) 
     project_in_ = add<Linear>("project_in", embedding_dim, o.dim, false);
     project_out_ = add<Linear>("project_out", o.dim, embedding_dim, false);
   }
+  if (o.embedding_norm) embedding_norm_ = add<Norm>("embedding_norm", o.dim, o.eps, o.norm);
   blocks_ = add<ModuleList<Block>>("blocks");
   if (o.final_norm) norm_ = add<Norm>("norm", o.dim, o.eps, o.norm);
   words_->gives_products = o.tied;
   if (!o.tied) {
-    head_ = add<Linear>("head", embedding_dim, o.vocabulary, false);
+    head_ = add<Linear>("head", embedding_dim, o.vocabulary, o.head_bias);
     head_->gives_logits = true;
   }
 }
@@ -30,8 +33,10 @@ Tokens CausalStack::hidden(const Tokens& embedded, LanguageState* state) {
   Tokens tokens = with_positions(embedded, state);
   if (project_in_) tokens.x = project_in_->forward(tokens.x);
   if (positions_) tokens.x = tokens.x + learned_positions(*positions_, tokens.at, options_.position_offset);
+  if (options_.sinusoidal) tokens.x = tokens.x + sinusoidal_positions(tokens.at, tokens.x.options(), tokens.x.size(2));
   if (options_.dropout > 0) tokens.x = torch::dropout(tokens.x, options_.dropout, is_training());
   tokens.x = tap(*this, tokens.x, "embed");  // B x L x D
+  if (embedding_norm_) tokens.x = embedding_norm_->forward(tokens.x);
   for (size_t i = 0; i < blocks_->size(); ++i)
     tokens = state ? (*blocks_)[i].step(tokens, *state->mixers.at(i)) : (*blocks_)[i].forward(tokens);
   if (norm_) tokens.x = norm_->forward(tokens.x);

@@ -14,11 +14,14 @@ struct CausalStackOptions {
   std::string norm = "layer";
   double eps = 1e-5;
   bool final_norm = true;
-  bool tied = true;            ///< the logits are products with the token table
-  double embedding_scale = 1;  ///< of the token vectors (Gemma)
-  double logit_cap = 0;        ///< bounds the logits: cap tanh(x / cap) (Gemma 2); 0: does not
-  int64_t padding_id = -1;     ///< a token whose vector learns nothing from being read; -1: none
-  double dropout = 0;          ///< of the embeddings, while training
+  bool tied = true;             ///< the logits are products with the token table
+  double embedding_scale = 1;   ///< of the token vectors (Gemma)
+  double logit_cap = 0;         ///< bounds the logits: cap tanh(x / cap) (Gemma 2); 0: does not
+  int64_t padding_id = -1;      ///< a token whose vector learns nothing from being read; -1: none
+  double dropout = 0;           ///< of the embeddings, while training
+  bool sinusoidal = false;      ///< fixed positions (Vaswani et al., 2017), see sinusoidal_positions()
+  bool embedding_norm = false;  ///< a norm before the blocks (RWKV)
+  bool head_bias = false;
 };
 
 /// What causal language models have in common, whatever their blocks mix with: token table, learned positions, blocks,
@@ -42,7 +45,7 @@ class CausalStack : public LanguageModel {
   std::shared_ptr<Embedding> words_, positions_;
   std::shared_ptr<Linear> project_in_, project_out_, head_;
   std::shared_ptr<ModuleList<Block>> blocks_;
-  std::shared_ptr<Norm> norm_;
+  std::shared_ptr<Norm> embedding_norm_, norm_;
 };
 
 }  // namespace tessera

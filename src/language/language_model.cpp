@@ -49,7 +49,7 @@ bool LanguageModel::outgrown(int64_t, int64_t) const { return false; }
 Tensor LanguageModel::forward(const TextBatch& text, LanguageState* state) {
   Tokens tokens;
   tokens.x = embed(text.ids);
-  tokens.mask = text.mask;
+  tokens.mask = text.mask, tokens.ids = text.ids;
   return logits(hidden(tokens, state).x);
 }
 

@@ -23,7 +23,7 @@ Block::Block(const BlockOptions& options, std::shared_ptr<Mixer> mixer, std::sha
   }
   if (ffn) {
     if (o.position_kernel > 0) position2_ = add<Convolution>("position2", depthwise);
-    norm2_ = add<Norm>("norm2", o.dim, o.eps, o.norm);
+    norm2_ = o.one_norm && mixer_ ? norm1_ : add<Norm>("norm2", o.dim, o.eps, o.norm);
     ffn_ = register_module("ffn", std::move(ffn));
     if (o.layer_scale > 0) scale2_ = register_parameter("scale2", torch::full({o.dim}, o.layer_scale));
     if (o.sandwich_norm) after2_ = add<Norm>("after2", o.dim, o.eps, o.norm);

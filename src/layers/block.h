@@ -17,6 +17,7 @@ struct BlockOptions {
   double dropout = 0;           ///< of the branches' outputs, while training
   int64_t position_kernel = 0;  ///< of a depthwise convolution over the tokens' grid, added before each branch, which
                                 ///< tells them where they stand (Chu et al., 2021); 0: none
+  bool one_norm = false;        ///< both branches read the same norm (Abdullah, 2024)
 };
 
 /// One layer of a transformer: a mixer and a feed-forward, each with norm and residual. The mixer and the feed-forward

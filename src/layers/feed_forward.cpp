@@ -1,23 +1,38 @@
 #include "layers/feed_forward.h"
 
+#include <algorithm>
+
 namespace tessera {
 
-Mlp::Mlp(int64_t dim, int64_t hidden, const std::string& activation_name, int64_t out, bool bias)
-    : up_(add<Linear>("up", dim, hidden, bias)),
-      down_(add<Linear>("down", hidden, out > 0 ? out : dim, bias)),
-      activation_(activation(activation_name)) {}
-
-Tensor Mlp::forward(const Tensor& x) {
-  return tap(*this, down_->forward(up_->forward(x, {.activation = activation_, .narrow = true})));
+Registry<FeedForward>& learned_activations() {
+  static Registry<FeedForward> registry("learned activation");
+  return registry;
 }
 
+ActivatedFeedForward::ActivatedFeedForward(const std::string& activation_name) {
+  const auto learned = learned_activations().kinds();
+  if (std::find(learned.begin(), learned.end(), activation_name) == learned.end())
+    function_ = activation(activation_name);
+  else
+    learned_ = register_module("activation", learned_activations().make({{"kind", activation_name}}, "activation"));
+}
+
+Mlp::Mlp(int64_t dim, int64_t hidden, const std::string& activation_name, int64_t out, bool bias)
+    : ActivatedFeedForward(activation_name),
+      up_(add<Linear>("up", dim, hidden, bias)),
+      down_(add<Linear>("down", hidden, out > 0 ? out : dim, bias)) {}
+
+Tensor Mlp::forward(const Tensor& x) { return tap(*this, down_->forward(activated(*up_, x))); }
+
 GatedMlp::GatedMlp(int64_t dim, int64_t hidden, const std::string& activation_name, bool bias, int64_t out)
-    : gate_up_(add<Linear>("gate_up", dim, 2 * hidden, bias, true)),
-      down_(add<Linear>("down", hidden, out > 0 ? out : dim, bias)),
-      activation_(activation(activation_name)) {}
+    : ActivatedFeedForward(activation_name),
+      gate_up_(add<Linear>("gate_up", dim, 2 * hidden, bias, /*gated=*/!learned())),
+      down_(add<Linear>("down", hidden, out > 0 ? out : dim, bias)) {}
 
 Tensor GatedMlp::forward(const Tensor& x) {
-  return tap(*this, down_->forward(gate_up_->forward(x, {.activation = activation_, .narrow = true})));
+  if (!learned()) return tap(*this, down_->forward(activated(*gate_up_, x)));
+  const auto branches = gate_up_->forward(x).chunk(2, -1);
+  return tap(*this, down_->forward(activate(branches[0]) * branches[1]));
 }
 
 }  // namespace tessera

@@ -5,14 +5,16 @@
 
 namespace tessera {
 
-Norm::Norm(int64_t dim, double eps, const std::string& kind) : eps_(eps), zero_centred_(kind == "zero-centred-rms") {
-  check_choice(kind, {"layer", "rms", "zero-centred-rms"}, "norm");
+Norm::Norm(int64_t dim, double eps, const std::string& kind)
+    : eps_(eps), zero_centred_(kind.starts_with("zero-centred")), rms_(kind.ends_with("rms")) {
+  check_choice(kind, {"layer", "rms", "zero-centred-rms", "zero-centred-layer", "zero-centred-scale"}, "norm");
   weight = zero_centred_ ? Module::weight("weight", {dim}, 0) : ones("weight", {dim});
-  if (kind == "layer") bias = Module::weight("bias", {dim}, 0);
+  if (kind.ends_with("layer")) bias = Module::weight("bias", {dim}, 0);
 }
 
 std::string Norm::prepare(Precision) {
   if (!weight.is_cpu() || weight.scalar_type() != torch::kFloat32) return "is not float32 on the CPU";
+  if (!rms_ && !bias.defined()) return "a layer norm without bias has no fast form";
   prepared_ = true;
   return "";
 }
@@ -20,7 +22,7 @@ std::string Norm::prepare(Precision) {
 Tensor Norm::forward(const Tensor& x, torch::ScalarType type) {
   if (prepared_ && !(torch::GradMode::is_enabled() && (x.requires_grad() || weight.requires_grad())))
     return tap(*this, fused_norm(x, zero_centred_ ? weight + 1 : weight, bias, eps_, type));
-  if (bias.defined()) return tap(*this, torch::layer_norm(x, weight.sizes(), weight, bias, eps_));
+  if (!rms_) return tap(*this, torch::layer_norm(x, weight.sizes(), zero_centred_ ? 1 + weight : weight, bias, eps_));
   const Tensor wide = x.to(torch::kFloat32);
   const Tensor scaled = wide * torch::rsqrt(wide.pow(2).mean(-1, true) + eps_);
   if (zero_centred_) return tap(*this, (scaled * (1 + weight.to(torch::kFloat32))).to(x.scalar_type()));

@@ -5,7 +5,8 @@
 namespace tessera {
 
 /// Normalisation of the last axis: "layer" (Ba et al., 2016: mean and variance, weight and bias) or "rms" (Zhang and
-/// Sennrich, 2019: root mean square, weight alone). Of "zero-centred-rms" the weight is what is added to 1 (Gemma).
+/// Sennrich, 2019: root mean square, weight alone). Of "zero-centred-rms" and "zero-centred-layer" the weight is what
+/// is added to 1 (Gemma; xLSTM); "zero-centred-scale" is the latter without bias.
 class Norm : public Module, public Preparable {
  public:
   Norm(int64_t dim, double eps, const std::string& kind = "layer");
@@ -14,11 +15,11 @@ class Norm : public Module, public Preparable {
   std::string prepare(Precision precision) override;
 
   Tensor weight;  ///< dim
-  Tensor bias;    ///< dim; undefined unless "layer"
+  Tensor bias;    ///< dim; undefined where it has none
 
  private:
   double eps_;
-  bool zero_centred_, prepared_ = false;
+  bool zero_centred_, rms_, prepared_ = false;
 };
 
 }  // namespace tessera

@@ -16,9 +16,22 @@ class LastPool : public Pool {
   Tensor forward(const Tokens& tokens) override { return tap(*this, tokens.x.select(1, tokens.x.size(1) - 1)); }
 };
 
+/// The mean of the tokens before the others (AST: class and distillation token), with a norm.
+class PrefixPool : public MeanPool {
+ public:
+  using MeanPool::MeanPool;
+  Tensor forward(const Tokens& tokens) override {
+    Tokens prefix;
+    prefix.x = tokens.x.narrow(1, 0, tokens.prefix);
+    return MeanPool::forward(prefix);
+  }
+};
+
+const Registration<Pool, PrefixPool, MeanPoolOptions> prefix(pools(), "prefix");
 const Registration<Pool, FirstPool, NoOptions> first(pools(), "first");
 const Registration<Pool, LastPool, NoOptions> last(pools(), "last");
 const Registration<Pool, MeanPool, MeanPoolOptions> mean(pools(), "mean");
+const Registration<Pool, EndsPool, EndsPoolOptions> ends(pools(), "ends");
 const Registration<Pool, AttentionPool, AttentionPoolOptions> attention(pools(), "attention");
 
 }  // namespace
@@ -41,6 +54,16 @@ Tensor MeanPool::forward(const Tokens& tokens) {
   } else {
     pooled = x.mean(1);
   }
+  return tap(*this, norm_ ? norm_->forward(pooled) : pooled);
+}
+
+EndsPool::EndsPool(const EndsPoolOptions& options) : joined_(options.joined) {
+  if (options.dim > 0) norm_ = add<Norm>("norm", options.dim, options.eps);
+}
+
+Tensor EndsPool::forward(const Tokens& tokens) {
+  const Tensor first = tokens.x.select(1, 0), last = tokens.x.select(1, tokens.x.size(1) - 1);
+  const Tensor pooled = joined_ ? torch::cat({first, last}, -1) : (first + last) / 2;
   return tap(*this, norm_ ? norm_->forward(pooled) : pooled);
 }
 

@@ -9,11 +9,13 @@ namespace tessera {
 /// Tokens to one vector per sample.
 class Pool : public Module {
  public:
-  virtual Tensor forward(const Tokens& tokens) = 0;  // B x L x D -> B x D
+  virtual Tensor forward(const Tokens& tokens) = 0;  // B x L x D -> B x width(D)
+  virtual int64_t width(int64_t dim) const { return dim; }
 };
 
 /// The pools by "kind": "first" (the first token), "mean" (mean of the real tokens that are neither prefix nor suffix;
-/// with "dim" and "eps", a norm after it), "last" (the last position), "attention" (SigLIP's pooling head).
+/// with "dim" and "eps", a norm after it), "prefix" (that of the prefix alone), "last" (the last position), "ends" (the
+/// first and the last), "attention" (SigLIP's pooling head).
 Registry<Pool>& pools();
 
 struct MeanPoolOptions {
@@ -28,6 +30,26 @@ class MeanPool : public Pool {
   Tensor forward(const Tokens& tokens) override;
 
  private:
+  std::shared_ptr<Norm> norm_;
+};
+
+struct EndsPoolOptions {
+  bool joined = true;  ///< side by side; otherwise their mean
+  int64_t dim = 0;     ///< width of the norm of the result; 0: no norm
+  double eps = 1e-5;
+};
+TESSERA_OPTIONS(EndsPoolOptions, joined, dim, eps)
+
+/// The first and the last token, which a recurrence that runs in both directions leaves with all it has read (Alkin et
+/// al., 2024).
+class EndsPool : public Pool {
+ public:
+  explicit EndsPool(const EndsPoolOptions& options);
+  Tensor forward(const Tokens& tokens) override;
+  int64_t width(int64_t dim) const override { return joined_ ? 2 * dim : dim; }
+
+ private:
+  bool joined_;
   std::shared_ptr<Norm> norm_;
 };
 

@@ -28,4 +28,13 @@ Tensor sine_cosine_positions(int64_t height, int64_t width, int64_t dim) {
   return torch::cat({x.sin(), x.cos(), y.sin(), y.cos()}, 1).to(torch::kFloat32);
 }
 
+Tensor sinusoidal_positions(const Tensor& at, const torch::TensorOptions& like, int64_t dim) {
+  if (dim % 2 != 0 || dim < 4)
+    throw Error("the width " + std::to_string(dim) + " must be even and 4 or more", "positions");
+  const auto exact = like.dtype(torch::kFloat64).requires_grad(false);
+  const Tensor frequency = torch::pow(10000.0, -torch::arange(dim / 2, exact) / (dim / 2 - 1));
+  const Tensor angle = at.select(-1, 0).to(torch::kFloat64).unsqueeze(-1) * frequency;  // B x L x dim / 2
+  return torch::cat({angle.sin(), angle.cos()}, -1).to(like.dtype());
+}
+
 }  // namespace tessera

@@ -18,4 +18,10 @@ Tensor resample_positions(const Tensor& table, int64_t prefix, const Grid& from,
 /// @return height * width x dim; dim must be a multiple of 4
 Tensor sine_cosine_positions(int64_t height, int64_t width, int64_t dim);
 
+/// Fixed positions along a sequence: the sines of position / 10000^(i / (dim / 2 - 1)), then their cosines.
+/// @param at    B or 1 x L x A, of which the first coordinate counts
+/// @param like  type of the result
+/// @return B or 1 x L x dim; dim must be even and at least 4
+Tensor sinusoidal_positions(const Tensor& at, const torch::TensorOptions& like, int64_t dim);
+
 }  // namespace tessera

@@ -26,6 +26,18 @@ std::vector<int64_t> without_ones(at::IntArrayRef shape) {
   return kept;
 }
 
+/// Files may keep the heads as an axis of their own ([in, heads, d] or [heads, d, out]): whether joining neighbouring
+/// axes gives the wanted shape.
+bool joins_to(at::IntArrayRef stored, at::IntArrayRef wanted) {
+  size_t axis = 0;
+  for (const int64_t extent : wanted) {
+    int64_t product = 1;
+    while (axis < stored.size() && product < extent) product *= stored[axis++];
+    if (product != extent) return false;
+  }
+  return axis == stored.size() && stored.size() > wanted.size();
+}
+
 std::string some_of(const std::vector<std::string>& names) {
   std::string text;
   for (size_t i = 0; i < std::min<size_t>(names.size(), 5); ++i) text += (i ? ", '" : "'") + names[i] + "'";
@@ -74,8 +86,10 @@ class Loader {
   void fill(const std::string& name, const Place& place) {
     Tensor& target = targets_.at(place.path);
     Tensor source = checkpoint_.tensor(name);
-    if (place.transposed) source = source.t();
     Tensor part = module_part(target, place);
+    const Tensor published = published_part(target, place);
+    if (joins_to(source.sizes(), published.sizes())) source = source.reshape(published.sizes());
+    if (place.transposed) source = source.t();
     if (without_ones(source.sizes()) == without_ones(part.sizes())) source = source.reshape(part.sizes());
     if (source.sizes() != part.sizes())
       throw Error("tensor '" + name + "' has shape " + shape_text(source.sizes()) + ", the config asks for " +

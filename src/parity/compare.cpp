@@ -75,11 +75,11 @@ class CaseRun {
     }
     system_.module->train(case_.mode == "train");
     std::vector<std::string> paths;
-    for (const std::string& name : case_.internals)
+    for (const auto& [name, key] : case_.outputs)
       if (const auto path = system_.names.module_path(name)) paths.push_back(*path);
     Taps taps(*system_.module, paths);
     outputs_ = system_.call(case_, inputs_);
-    for (const std::string& name : case_.internals) {
+    for (const auto& [name, key] : case_.outputs) {
       const auto path = system_.names.module_path(name);
       if (path && taps.has(*path) && !outputs_.contains(name)) outputs_[name] = taps.at(*path);
     }

@@ -15,7 +15,8 @@ constexpr int64_t kLongestWindow = 2048;
 /// The sum of -log p of the last `count` of these tokens.
 double nll_of_last(LanguageModel& model, const Tensor& ids, int64_t count) {
   Tokens tokens;
-  tokens.x = model.embed(ids.unsqueeze(0));
+  tokens.ids = ids.unsqueeze(0);
+  tokens.x = model.embed(tokens.ids);
   const int64_t length = ids.size(0);
   const Tensor before = model.hidden(tokens, nullptr).x.narrow(1, length - count - 1, count);
   const Tensor logits = model.logits(before)[0];  // count x vocabulary

@@ -149,7 +149,7 @@ std::pair<Tensor, Tensor> TuneLearner::predict(LanguageModel& model, const TuneB
     tokens = vision_->join(vision_->picture_tokens(seen), batch.text);
   } else {
     tokens.x = model.embed(batch.text.ids);
-    tokens.mask = batch.text.mask;
+    tokens.mask = batch.text.mask, tokens.ids = batch.text.ids;
   }
   if (batch.at.defined()) tokens.at = batch.at;
   const Tensor hidden = model.hidden(tokens, nullptr).x;  // B x L x D

@@ -22,6 +22,7 @@ Tokens Prompted::hidden(const Tokens& embedded, LanguageState* state) {
       torch::cat({tokens_.vectors().unsqueeze(0).expand({batch, -1, -1}).to(embedded.x.scalar_type()), embedded.x}, 1);
   if (embedded.mask.defined())
     all.mask = torch::cat({torch::ones({batch, count}, embedded.mask.options()), embedded.mask}, 1);
+  if (embedded.ids.defined()) all.ids = torch::constant_pad_nd(embedded.ids, {count, 0}, -1);
   const Tensor x = model_->hidden(all, nullptr).x;
   return embedded.with(x.narrow(1, count, x.size(1) - count));
 }

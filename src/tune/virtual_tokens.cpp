@@ -117,7 +117,7 @@ Tensor VirtualTokens::forward(const TextBatch& text, const Tensor& positions) co
   const int64_t batch = text.ids.size(0);
   Tokens tokens;
   tokens.x = model_->embed(text.ids);
-  tokens.mask = text.mask;
+  tokens.mask = text.mask, tokens.ids = text.ids;
   if (positions.defined()) tokens.at = positions.unsqueeze(-1);
   if (is_prefix()) {
     LanguageState state = start(batch);
@@ -126,6 +126,7 @@ Tensor VirtualTokens::forward(const TextBatch& text, const Tensor& positions) co
   tokens.x = torch::cat({prompt(batch).x, tokens.x}, 1);
   if (text.mask.defined())
     tokens.mask = torch::cat({torch::ones({batch, config_.virtual_tokens}, text.mask.options()), text.mask}, 1);
+  tokens.ids = torch::constant_pad_nd(text.ids, {config_.virtual_tokens, 0}, -1);
   return model_->logits(model_->hidden(tokens, nullptr).x);
 }
 

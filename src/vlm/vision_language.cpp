@@ -138,13 +138,14 @@ std::vector<Tensor> VisionLanguage::picture_tokens(const MultimodalBatch& batch)
 
 Tokens VisionLanguage::join(const std::vector<Tensor>& pictures, const TextBatch& text) {
   Tokens tokens;
-  tokens.mask = text.mask;
+  tokens.mask = text.mask, tokens.ids = text.ids;
   if (options_.join == "prepend") {
     tokens.x = language_->embed(text.ids);
     return pictures.empty() ? tokens : prepend_pictures(pictures, tokens);
   }
   const Tensor places = text.ids.eq(options_.placeholder_id);  // B x L
   tokens.x = replace_placeholders(language_->embed(text.ids.masked_fill(places, 0)), places, pictures);
+  tokens.ids = text.ids.masked_fill(places, -1);
   return tokens;
 }
 

@@ -39,7 +39,8 @@ TEST(AdapterOnEveryFamily, MergedEqualsUnmerged) {
     const Golden golden = read_golden(folder);
     const Case* item = forward_case(golden);
     const auto found = adapters().find(golden.system);
-    if (golden.kind != "model" || golden.system == "lora" || !item || found == adapters().end()) continue;
+    if (golden.kind != "model" || !item || found == adapters().end()) continue;
+    if (golden.system == "lora" || golden.system == "mamba-360") continue;  // parts, some without a linear layer
     SCOPED_TRACE(folder.string());
     const System system = found->second(golden);
     if (!system.module) continue;

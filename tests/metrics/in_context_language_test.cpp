@@ -1,0 +1,31 @@
+#include "metrics/in_context_language.h"
+
+#include <gtest/gtest.h>
+
+#include "core/error.h"
+
+namespace tessera {
+namespace {
+
+TEST(NgramModel, EveryRowIsADistributionOverWhatWasRead) {
+  const torch::Tensor probabilities = ngram_probabilities("abcab|abca|bcab|ab", 8, {.order = 3});
+  EXPECT_LT((probabilities.sum(1) - 1).abs().max().item<double>(), 1e-9);
+  EXPECT_EQ(probabilities[1][3].item<double>(), 0);                     // no c was read yet
+  EXPECT_EQ(probabilities.select(1, 7).abs().max().item<double>(), 0);  // separators are not predicted
+}
+
+TEST(NgramModel, RefusesSymbolsOutsideTheVocabulary) {
+  EXPECT_THROW(ngram_probabilities("abz", 8, {}), Error);
+  EXPECT_THROW(ngram_probabilities("", 8, {}), Error);
+}
+
+TEST(Automaton, RefusesTransitionsToNowhereAndWordsThatItDoesNotAccept) {
+  EXPECT_THROW(Automaton({{{'a', 3}}}), Error);
+  const Automaton automaton({{{'a', 1}}, {{'b', 0}}});
+  EXPECT_TRUE(automaton.accepts("abab"));
+  EXPECT_FALSE(automaton.accepts("aa"));
+  EXPECT_THROW(automaton.next("aa", 8), Error);
+}
+
+}  // namespace
+}  // namespace tessera
