@@ -143,7 +143,10 @@ bool is_timm_vit(const Json& config) {
     const std::string name = config["architecture"];
     return name.starts_with("vit_") || name.starts_with("deit");
   }
-  return config.contains("embed_dim") && config.contains("patch_size") && config.contains("num_heads");
+  // Constructor arguments alone; those of other systems have these, too, and name what is theirs.
+  for (const char* key : {"embed_dim", "patch_size", "depth", "num_heads"})
+    if (!config.contains(key)) return false;
+  return !config.contains("encode_mode");
 }
 
 const FamilyRegistration timm({"timm-vit", "ViT and DeiT (timm)", is_timm_vit, assemble_timm});
