@@ -23,4 +23,10 @@ System classifier(const Golden& golden, const std::map<std::string, std::string>
   return system;
 }
 
+namespace {
+
+// The systems whose goldens call nothing else.
+const AdapterRegistration tnt("tnt", [](const Golden& golden) { return classifier(golden); });
+
+}  // namespace
 }  // namespace tessera::parity
