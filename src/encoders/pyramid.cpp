@@ -35,8 +35,6 @@ int64_t NormedConvolution::extent(int64_t before) const {
   return room < o.kernel ? 0 : (room - o.kernel) / o.stride + 1;
 }
 
-Tensor norm_map(Norm& norm, const Tensor& map) { return norm.forward(map.permute({0, 2, 3, 1})).permute({0, 3, 1, 2}); }
-
 PyramidStage::PyramidStage(std::shared_ptr<Downsampler> entry) : entry_(register_module("entry", std::move(entry))) {
   blocks_ = add<ModuleList<Block>>("blocks");
 }

@@ -1,18 +1,10 @@
 #pragma once
+#include "encoders/downsampler.h"
 #include "encoders/encoder.h"
 #include "layers/block.h"
 #include "layers/linear.h"
 
 namespace tessera {
-
-/// What begins a stage of a pyramid: the map of the stage before it, or the picture, becomes one of its own extent.
-class Downsampler : public Module {
- public:
-  /// B x C x H x W -> B x D x h x w
-  virtual Tensor forward(const Tensor& map) = 0;
-  /// What becomes of an extent along an axis; below 1 where it is too small.
-  virtual int64_t extent(int64_t before) const = 0;
-};
 
 struct NormedConvolutionOptions {
   int64_t in = 3, out = 96, kernel = 4, stride = 4, padding = 0;
@@ -33,9 +25,6 @@ class NormedConvolution : public Downsampler {
   std::shared_ptr<Convolution> convolution_;
   std::shared_ptr<Norm> norm_;
 };
-
-/// A layer norm of the channels of a map, B x C x H x W.
-Tensor norm_map(Norm& norm, const Tensor& map);
 
 /// A map of its own and blocks that read its cells as tokens. Taps: the stage's map, B x D x h x w; "entry",
 /// "blocks.n".

@@ -26,7 +26,7 @@ void check(const VitOptions& o) {
 
 }  // namespace
 
-std::shared_ptr<ModuleList<Block>> vit_blocks(const VitOptions& o) {
+std::shared_ptr<ModuleList<Block>> vit_blocks(const VitOptions& o, const VitParts& parts) {
   auto blocks = std::make_shared<ModuleList<Block>>();
   for (int64_t i = 0; i < o.depth; ++i) {
     const double rising = o.depth > 1 ? o.drop_path * static_cast<double>(i) / static_cast<double>(o.depth - 1) : 0;
@@ -37,36 +37,41 @@ std::shared_ptr<ModuleList<Block>> vit_blocks(const VitOptions& o) {
                                      .qkv_bias = o.qkv_bias,
                                      .key_bias = o.key_bias,
                                      .qk_norm = o.qk_norm,
-                                     .eps = o.eps};
-    blocks->append(block, std::make_shared<Attention>(attention), std::make_shared<Mlp>(o.dim, o.ffn, o.activation));
+                                     .eps = o.eps,
+                                     .scale = o.scale};
+    blocks->append(block, parts.mixer ? parts.mixer() : std::make_shared<Attention>(attention),
+                   parts.ffn ? parts.ffn() : std::make_shared<Mlp>(o.dim, o.ffn, o.activation));
   }
   return blocks;
 }
 
-Vit::Vit(const VitOptions& options) : options_(options) {
+Vit::Vit(const VitOptions& options, const VitParts& parts) : options_(options) {
   const auto& o = options_;
   check(o);
-  trained_ = {o.image[0] / o.patch[0], o.image[1] / o.patch[1]};
-  patch_ = add<Convolution>("patch", ConvolutionOptions{.in = o.channels,
-                                                        .out = o.dim,
-                                                        .kernel_height = o.patch[0],
-                                                        .kernel_width = o.patch[1],
-                                                        .stride_height = o.patch[0],
-                                                        .stride_width = o.patch[1],
-                                                        .bias = o.patch_bias});
+  if (parts.patches)
+    patches_ = register_module("patches", parts.patches);
+  else
+    patch_ = add<Convolution>("patch", ConvolutionOptions{.in = o.channels,
+                                                          .out = o.dim,
+                                                          .kernel_height = o.patch[0],
+                                                          .kernel_width = o.patch[1],
+                                                          .stride_height = o.patch[0],
+                                                          .stride_width = o.patch[1],
+                                                          .bias = o.patch_bias});
+  trained_ = layout(o.image[0], o.image[1]).grid;
   if (o.class_token) class_token_ = weight("class_token", {1, 1, o.dim});
   if (o.registers > 0) registers_ = weight("registers", {1, o.registers, o.dim});
   prefix_ = o.registers + (o.class_token ? 1 : 0);
   const int64_t rows = trained_[0] * trained_[1] + (o.prefix_positions ? prefix_ : 0);
-  positions_ = weight("positions", {1, rows, o.dim});
-  if (o.fixed_positions) {
+  if (o.positions) positions_ = weight("positions", {1, rows, o.dim});
+  if (o.positions && o.fixed_positions) {
     torch::NoGradGuard no_grad;
     positions_.requires_grad_(false).zero_();
     positions_.narrow(1, rows - trained_[0] * trained_[1], trained_[0] * trained_[1])
         .copy_(sine_cosine_positions(trained_[0], trained_[1], o.dim).unsqueeze(0));
   }
   if (o.pre_norm) pre_norm_ = add<Norm>("pre_norm", o.dim, o.eps);
-  blocks_ = register_module("blocks", vit_blocks(o));
+  blocks_ = register_module("blocks", vit_blocks(o, parts));
   if (o.final_norm) norm_ = add<Norm>("norm", o.dim, o.eps);
 }
 
@@ -75,6 +80,7 @@ int64_t Vit::width() const {
 }
 
 Encoder::Layout Vit::layout(int64_t height, int64_t width) const {
+  if (patches_) return {.grid = {patches_->extent(height), patches_->extent(width)}, .prefix = prefix_};
   return {.grid = {height / options_.patch[0], width / options_.patch[1]}, .prefix = prefix_};
 }
 
@@ -118,14 +124,15 @@ Tensor Vit::positions_of(const Tokens& patches) {
 Tokens Vit::embed_patches(const Tensor& pixels, const Tensor& real) {
   if (pixels.dim() != 4 || pixels.size(1) != options_.channels)
     throw Error("pixels are B x " + std::to_string(options_.channels) + " x H x W", "vit");
-  if (pixels.size(2) < options_.patch[0] || pixels.size(3) < options_.patch[1])
-    throw Error("the picture is smaller than one patch", "vit");
-  const Tensor map = patch_->forward(pixels);  // B x D x h x w
+  const Grid grid = layout(pixels.size(2), pixels.size(3)).grid;
+  if (grid[0] < 1 || grid[1] < 1) throw Error("the picture is smaller than one patch", "vit");
+  if (real.defined() && patches_) throw Error("patches that overlap cannot leave pixels out", "vit");
+  const Tensor map = patches_ ? patches_->forward(pixels) : patch_->forward(pixels);  // B x D x h x w
   Tokens tokens;
   tokens.grid = {map.size(2), map.size(3)};
   if (real.defined()) tokens.mask = whole_patches(real, options_.patch);
   tokens.x = tap(*this, map.flatten(2).transpose(1, 2), "patches");  // B x h*w x D
-  tokens.x = tokens.x + positions_of(tokens);
+  if (positions_.defined()) tokens.x = tokens.x + positions_of(tokens);
   return tokens;
 }
 
@@ -135,7 +142,7 @@ Tokens Vit::prepend_prefix(const Tokens& patches) {
   for (const Tensor& tokens : {class_token_, registers_})
     if (tokens.defined()) learned.push_back(tokens);
   Tensor prefix = torch::cat(learned, 1);  // 1 x prefix x D
-  if (options_.prefix_positions) prefix = prefix + positions_.narrow(1, 0, prefix_);
+  if (positions_.defined() && options_.prefix_positions) prefix = prefix + positions_.narrow(1, 0, prefix_);
   Tokens tokens = patches.with(torch::cat({prefix.expand({patches.x.size(0), -1, -1}), patches.x}, 1));
   tokens.prefix = prefix_;
   if (tokens.mask.defined()) tokens.mask = torch::constant_pad_nd(tokens.mask, {prefix_, 0}, true);

@@ -1,4 +1,7 @@
 #pragma once
+#include <functional>
+
+#include "encoders/downsampler.h"
 #include "encoders/encoder.h"
 #include "layers/block.h"
 #include "layers/linear.h"
@@ -14,10 +17,12 @@ struct VitOptions {
   std::string activation = "gelu";
   double eps = 1e-6;
   bool qkv_bias = true, key_bias = true, qk_norm = false;  ///< see AttentionOptions
+  double scale = 0;                                        ///< of the scores; 0: 1 / sqrt(head width)
   bool patch_bias = true;
   bool class_token = true;  ///< a learned token before the patches
   int64_t registers =
       0;  ///< further learned tokens after it: DeiT's distillation token, registers (Darcet et al., 2023)
+  bool positions = true;              ///< the patches have some, and so has the prefix, if it has rows
   bool prefix_positions = true;       ///< the prefix has rows in the position table (timm: not no_embed_class)
   bool fixed_positions = false;       ///< sine-cosine positions without gradient (masked autoencoders)
   bool antialias_positions = false;   ///< when resampled to a smaller grid
@@ -31,12 +36,20 @@ struct VitOptions {
 };
 
 TESSERA_OPTIONS(VitOptions, image, patch, channels, dim, depth, heads, ffn, activation, eps, qkv_bias, key_bias,
-                qk_norm, patch_bias, class_token, registers, prefix_positions, fixed_positions, antialias_positions,
-                pre_norm, fractional_positions, final_norm, features, layer_scale, drop_path, dropout)
+                qk_norm, scale, patch_bias, class_token, registers, positions, prefix_positions, fixed_positions,
+                antialias_positions, pre_norm, fractional_positions, final_norm, features, layer_scale, drop_path,
+                dropout)
+
+/// What a relative of ViT has of its own; what is empty is as in ViT.
+struct VitParts {
+  std::shared_ptr<Downsampler> patches;           ///< makes the tokens' map of a picture, instead of one convolution
+  std::function<std::shared_ptr<Mixer>()> mixer;  ///< makes that of a block
+  std::function<std::shared_ptr<FeedForward>()> ffn;  ///< likewise
+};
 
 class Vit : public Encoder {
  public:
-  explicit Vit(const VitOptions& options);
+  explicit Vit(const VitOptions& options, const VitParts& parts = {});
 
   Tokens forward(const Tensor& pixels) override { return forward(pixels, {}); }
   /// The patches of which every pixel is real are the tokens; the others are masked.
@@ -49,12 +62,16 @@ class Vit : public Encoder {
   Tokens embed(const Tensor& pixels, const Tensor& real = {});
   /// The patches alone, with their positions, B x h*w x D: for methods that drop some before the blocks.
   Tokens embed_patches(const Tensor& pixels, const Tensor& real = {});
-  /// Puts the prefix with its positions before the tokens.
-  Tokens prepend_prefix(const Tokens& patches);
+  /// Puts the prefix with its positions before the tokens; a relative may put it elsewhere.
+  virtual Tokens prepend_prefix(const Tokens& patches);
   /// The blocks and the norm, or the features.
   Tokens encode(Tokens tokens);
 
   const VitOptions& options() const { return options_; }
+  ModuleList<Block>& blocks() const { return *blocks_; }
+
+ protected:
+  Tensor class_token_;  // 1 x 1 x D
 
  private:
   Tensor positions_of(const Tokens& patches);
@@ -62,15 +79,15 @@ class Vit : public Encoder {
   VitOptions options_;
   Grid trained_;  // the grid of the position table
   std::shared_ptr<Convolution> patch_;
+  std::shared_ptr<Downsampler> patches_;
   int64_t prefix_ = 0;
-  Tensor class_token_;  // 1 x 1 x D
-  Tensor registers_;    // 1 x registers x D
-  Tensor positions_;    // 1 x (prefix +) h*w x D
+  Tensor registers_;  // 1 x registers x D
+  Tensor positions_;  // 1 x (prefix +) h*w x D; undefined: none
   std::shared_ptr<Norm> pre_norm_, norm_;
   std::shared_ptr<ModuleList<Block>> blocks_;
 };
 
-/// `depth` pre-norm blocks of attention and MLP with linearly rising drop path.
-std::shared_ptr<ModuleList<Block>> vit_blocks(const VitOptions& options);
+/// `depth` pre-norm blocks of attention and MLP (or other parts) with linearly rising drop path.
+std::shared_ptr<ModuleList<Block>> vit_blocks(const VitOptions& options, const VitParts& parts = {});
 
 }  // namespace tessera

@@ -28,4 +28,11 @@ Tensor sine_cosine_positions(int64_t height, int64_t width, int64_t dim) {
   return torch::cat({x.sin(), x.cos(), y.sin(), y.cos()}, 1).to(torch::kFloat32);
 }
 
+Tensor sine_positions(int64_t count, int64_t dim) {
+  const auto exact = torch::TensorOptions().dtype(torch::kFloat64);
+  const Tensor frequency = torch::pow(10000.0, -torch::arange(0, dim, 2, exact) / static_cast<double>(dim));
+  const Tensor angle = torch::arange(count, exact).unsqueeze(1) * frequency;  // count x (dim + 1) / 2
+  return torch::stack({angle.sin(), angle.cos()}, 2).flatten(1).narrow(1, 0, dim).to(torch::kFloat32);
+}
+
 }  // namespace tessera

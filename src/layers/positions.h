@@ -18,4 +18,9 @@ Tensor resample_positions(const Tensor& table, int64_t prefix, const Grid& from,
 /// @return height * width x dim; dim must be a multiple of 4
 Tensor sine_cosine_positions(int64_t height, int64_t width, int64_t dim);
 
+/// The fixed sine table of the first transformers (Vaswani et al., 2017), computed in double: of position p, in channel
+/// 2i the sine and in 2i + 1 the cosine of p / 10000^(2i/dim).
+/// @return count x dim
+Tensor sine_positions(int64_t count, int64_t dim);
+
 }  // namespace tessera

@@ -40,7 +40,7 @@ Tensor WindowBias::forward(const Tensor& queries, const Tensor& keys) {
   if (weight_.defined()) {
     const Tensor offset = queries.remainder(regions).unsqueeze(2) - keys.remainder(regions).unsqueeze(1);
     const Tensor row = offset + (window_ - 1) * (span_ + 1);
-    bias = bias + torch::embedding(weight_, row).permute({0, 3, 1, 2});
+    bias = bias.to(weight_.scalar_type()) + torch::embedding(weight_, row).permute({0, 3, 1, 2});
   }
   return tap(*this, bias);
 }
