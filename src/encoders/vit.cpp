@@ -84,7 +84,10 @@ Encoder::Layout Vit::layout(int64_t height, int64_t width) const {
   return {.grid = {height / options_.patch[0], width / options_.patch[1]}, .prefix = prefix_};
 }
 
-Tokens Vit::forward(const Tensor& pixels, const Tensor& real) { return encode(embed(pixels, real)); }
+Tokens Vit::forward(const Tensor& pixels, const Tensor& real) {
+  if (patches_ && real.defined()) return Encoder::forward(pixels, real);  // what overlaps cannot be left out
+  return encode(embed(pixels, real));
+}
 
 namespace {
 
