@@ -108,7 +108,10 @@ Encoder::Layout Vit::layout(int64_t height, int64_t width) const {
   return {.grid = {extent(height, 0), extent(width, 1)}, .prefix = prefix_};
 }
 
-Tokens Vit::forward(const Tensor& pixels, const Tensor& real) { return encode(embed(pixels, real)); }
+Tokens Vit::forward(const Tensor& pixels, const Tensor& real) {
+  if (patches_ && real.defined()) return Encoder::forward(pixels, real);  // what overlaps cannot be left out
+  return encode(embed(pixels, real));
+}
 
 namespace {
 

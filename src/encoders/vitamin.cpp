@@ -55,6 +55,7 @@ VitOptions backbone(const VitaminOptions& o) {
           .ffn = o.ffn,
           .class_token = false,
           .positions = o.positions,
+          .antialias_positions = true,
           .final_norm = false,
           .drop_path = o.drop_path};
 }

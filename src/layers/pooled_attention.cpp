@@ -14,8 +14,8 @@ Tensor GridBias::forward(const Grid& queries, const Grid& keys) {
   // A table of positions twice: each place of one grid has a vector with a value per head and place of the other.
   const int64_t heads = weight_.size(1), from = weight_.size(3), count = queries[0] * queries[1];
   const Tensor by_query = resample_positions(weight_.permute({0, 2, 1, 3}).flatten(2), 0, queries_, queries);
-  const Tensor by_key = by_query.view({count * heads, from}).t().unsqueeze(0);  // 1 x keys x queries * heads
-  const Tensor both = resample_positions(by_key, 0, keys_, keys).view({1, -1, count, heads});
+  const Tensor by_key = by_query.reshape({count * heads, from}).t().unsqueeze(0);  // 1 x keys x queries * heads
+  const Tensor both = resample_positions(by_key, 0, keys_, keys).reshape({1, -1, count, heads});
   return tap(*this, both.permute({0, 3, 2, 1}));
 }
 

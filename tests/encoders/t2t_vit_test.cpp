@@ -22,6 +22,15 @@ TEST(T2tVit, ReadsPicturesOfAnySizeFromItsFirstSplitOn) {
               ::testing::HasSubstr("smaller than one patch"));
 }
 
+TEST(T2tVit, LeavesNoPixelOut) {
+  const torch::NoGradGuard no_grad;
+  const auto vit = drawn<T2tVit>(small(true));
+  Tensor real = torch::ones({2, 32, 48}, torch::kInt64);
+  EXPECT_TRUE(torch::equal(vit->forward(pixels(32, 48), real).x, vit->forward(pixels(32, 48)).x));
+  real[1][31][47] = 0;
+  EXPECT_THAT(error_of([&] { vit->forward(pixels(32, 48), real); }), ::testing::HasSubstr("whole pictures"));
+}
+
 TEST(T2tVit, GradientsReachEveryParameter) {
   for (const bool performer : {false, true}) {
     T2tVitOptions options = small(performer);

@@ -45,6 +45,8 @@ TEST(GridBias, IsItsTableAtItsOwnSizeAndFollowsTheGrid) {
   GridBias bias(2, {4, 6}, {2, 3});
   randomise(bias);
   EXPECT_TRUE(torch::equal(bias.forward({4, 6}, {2, 3}), bias.parameters()[0]));
+  GridBias single(2, {2, 2}, {1, 1});
+  EXPECT_TRUE(torch::equal(single.forward({2, 2}, {1, 1}), single.parameters()[0])) << "one key alone";
   const Tensor other = bias.forward({5, 3}, {3, 2});
   EXPECT_EQ(other.sizes(), (std::vector<int64_t>{1, 2, 15, 6}));
   bias.parameters()[0].fill_(0.7);
