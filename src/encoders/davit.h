@@ -1,8 +1,6 @@
 #pragma once
-#include "encoders/encoder.h"
+#include "encoders/pyramid.h"
 #include "io/name_table.h"
-#include "layers/block.h"
-#include "layers/linear.h"
 
 namespace tessera {
 
@@ -23,35 +21,24 @@ struct DavitOptions {
 TESSERA_OPTIONS(DavitOptions, channels, dims, depths, heads, groups, kernels, strides, paddings, pre_norm, window,
                 ffn_ratio, qkv_bias, activation, eps, drop_path)
 
-/// A convolution to the stage's grid and width, and `depth` pairs of a spatial and a channel block.
-/// Taps: the stage's map, B x D x h x w.
-class DavitStage : public Module {
+/// A convolution to the stage's grid and width, and pairs of a spatial and a channel block.
+class DavitStage : public PyramidStage {
  public:
-  /// @param drop_path  of the first block; each further block has `step` more
-  DavitStage(const DavitOptions& options, size_t stage, double drop_path, double step);
-  /// B x D' x h' x w' -> B x D x h x w
-  Tensor forward(const Tensor& map);
+  /// @param before  blocks of the stages before this one
+  DavitStage(const DavitOptions& options, size_t stage, int64_t before);
+
+ protected:
+  Tokens mix(Tokens tokens) override;
 
  private:
-  bool pre_norm_;
-  std::shared_ptr<Convolution> convolution_;
-  std::shared_ptr<Norm> norm_;
   std::shared_ptr<ModuleList<Block>> spatial_, channel_;
 };
 
-/// Gives the tokens of the last stage. Taps: "map" (those as B x D x h x w), "stages.n".
-class Davit : public Encoder {
+/// Taps: those of a Pyramid; "stages.n.spatial.m", "stages.n.channel.m".
+class Davit : public Pyramid {
  public:
   /// @throws Error where the lists have different lengths
   explicit Davit(const DavitOptions& options);
-  using Encoder::forward;
-  Tokens forward(const Tensor& pixels) override;
-  int64_t width() const override { return options_.dims.back(); }
-  Layout layout(int64_t height, int64_t width) const override;
-
- private:
-  DavitOptions options_;
-  std::shared_ptr<ModuleList<DavitStage>> stages_;
 };
 
 /// The published names: those of transformers ("convs.0.conv"), or of the first Florence-2 files ("convs.0.proj").

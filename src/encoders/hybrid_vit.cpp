@@ -17,25 +17,6 @@ int64_t halved(int64_t extent, size_t times) {
 
 }  // namespace
 
-ConvolutionNorm::ConvolutionNorm(int64_t in, int64_t out, int64_t kernel, int64_t stride, bool rectify,
-                                 double first_weight)
-    : rectify_(rectify) {
-  convolution_ = add<Convolution>("convolution", ConvolutionOptions{.in = in,
-                                                                    .out = out,
-                                                                    .kernel_height = kernel,
-                                                                    .kernel_width = kernel,
-                                                                    .stride_height = stride,
-                                                                    .stride_width = stride,
-                                                                    .padding = kernel / 2,
-                                                                    .bias = false});
-  norm_ = add<BatchNorm>("norm", out, first_weight);
-}
-
-Tensor ConvolutionNorm::forward(const Tensor& x) {
-  const Tensor y = norm_->forward(convolution_->forward(x));
-  return rectify_ ? torch::relu(y) : y;
-}
-
 ResidualBlock::ResidualBlock(int64_t in, int64_t out, int64_t stride, double drop_path)
     : stride_(stride), drop_path_(drop_path) {
   first_ = add<ConvolutionNorm>("first", in, out, 3, stride);

@@ -1,8 +1,7 @@
 #pragma once
 #include "encoders/encoder.h"
-#include "layers/batch_norm.h"
 #include "layers/block.h"
-#include "layers/linear.h"
+#include "layers/convolution_norm.h"
 
 namespace tessera {
 
@@ -22,19 +21,6 @@ struct HybridVitOptions {
 };
 TESSERA_OPTIONS(HybridVitOptions, image, channels, stem, widths, blocks, dim, depth, heads, ffn, activation, eps,
                 drop_path, final_norm)
-
-/// Convolution without bias, batch norm and, unless told otherwise, a rectifier.
-class ConvolutionNorm : public Module {
- public:
-  ConvolutionNorm(int64_t in, int64_t out, int64_t kernel, int64_t stride = 1, bool rectify = true,
-                  double first_weight = 1);
-  Tensor forward(const Tensor& x);
-
- private:
-  bool rectify_;
-  std::shared_ptr<Convolution> convolution_;
-  std::shared_ptr<BatchNorm> norm_;
-};
 
 /// relu(branch(x) + shortcut(x)); a shortcut that shrinks averages before its 1 x 1 convolution.
 class ResidualBlock : public Module {

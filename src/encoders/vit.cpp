@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "core/error.h"
-#include "layers/attention.h"
 #include "layers/feed_forward.h"
 #include "layers/mixers.h"
 #include "layers/positions.h"
@@ -31,20 +30,16 @@ void check(const VitOptions& o) {
 
 namespace {
 
-std::shared_ptr<Mixer> mixer_of(const VitOptions& o, int64_t layer) {
-  if (o.mixer.is_null())
-    return std::make_shared<Attention>(AttentionOptions{.dim = o.dim,
-                                                        .heads = o.heads,
-                                                        .qkv_bias = o.qkv_bias,
-                                                        .key_bias = o.key_bias,
-                                                        .qk_norm = o.qk_norm,
-                                                        .eps = o.eps});
-  const Json backbone = {{"dim", o.dim},           {"heads", o.heads},     {"qkv_bias", o.qkv_bias},
-                         {"key_bias", o.key_bias}, {"qk_norm", o.qk_norm}, {"eps", o.eps}};
-  return mixers().make_part(o.mixer, backbone, layer, "vit: mixer");
+std::shared_ptr<Mixer> mixer_of(const VitOptions& o, const VitParts& parts, int64_t layer) {
+  if (parts.mixer) return parts.mixer();
+  const Json backbone = {{"dim", o.dim},         {"heads", o.heads}, {"qkv_bias", o.qkv_bias}, {"key_bias", o.key_bias},
+                         {"qk_norm", o.qk_norm}, {"eps", o.eps},     {"scale", o.scale}};
+  const Json chosen = o.mixer.is_null() ? Json{{"kind", "attention"}} : o.mixer;
+  return mixers().make_part(chosen, backbone, layer, "vit: mixer");
 }
 
-std::shared_ptr<FeedForward> feed_forward_of(const VitOptions& o, int64_t layer) {
+std::shared_ptr<FeedForward> feed_forward_of(const VitOptions& o, const VitParts& parts, int64_t layer) {
+  if (parts.feed_forward) return parts.feed_forward();
   if (o.feed_forward.is_null()) return std::make_shared<Mlp>(o.dim, o.ffn, o.activation);
   const Json backbone = {{"dim", o.dim}, {"hidden", o.ffn}, {"eps", o.eps}};
   return feed_forwards().make_part(o.feed_forward, backbone, layer, "vit: feed_forward");
@@ -52,7 +47,7 @@ std::shared_ptr<FeedForward> feed_forward_of(const VitOptions& o, int64_t layer)
 
 }  // namespace
 
-std::shared_ptr<ModuleList<Block>> vit_blocks(const VitOptions& o) {
+std::shared_ptr<ModuleList<Block>> vit_blocks(const VitOptions& o, const VitParts& parts) {
   auto blocks = std::make_shared<ModuleList<Block>>();
   for (int64_t i = 0; i < o.depth; ++i) {
     const double rising = o.depth > 1 ? o.drop_path * static_cast<double>(i) / static_cast<double>(o.depth - 1) : 0;
@@ -63,23 +58,26 @@ std::shared_ptr<ModuleList<Block>> vit_blocks(const VitOptions& o) {
                              .drop_path = rising,
                              .dropout = o.dropout,
                              .one_norm = o.one_norm};
-    blocks->append(block, mixer_of(o, i), feed_forward_of(o, i));
+    blocks->append(block, mixer_of(o, parts, i), feed_forward_of(o, parts, i));
   }
   return blocks;
 }
 
-Vit::Vit(const VitOptions& options) : options_(options) {
+Vit::Vit(const VitOptions& options, const VitParts& parts) : options_(options) {
   const auto& o = options_;
   check(o);
   if (options_.stride.empty()) options_.stride = o.patch;
+  if (parts.patches)
+    patches_ = register_module("patches", parts.patches);
+  else
+    patch_ = add<Convolution>("patch", ConvolutionOptions{.in = o.channels,
+                                                          .out = o.dim,
+                                                          .kernel_height = o.patch[0],
+                                                          .kernel_width = o.patch[1],
+                                                          .stride_height = o.stride[0],
+                                                          .stride_width = o.stride[1],
+                                                          .bias = o.patch_bias});
   trained_ = layout(o.image[0], o.image[1]).grid;
-  patch_ = add<Convolution>("patch", ConvolutionOptions{.in = o.channels,
-                                                        .out = o.dim,
-                                                        .kernel_height = o.patch[0],
-                                                        .kernel_width = o.patch[1],
-                                                        .stride_height = o.stride[0],
-                                                        .stride_width = o.stride[1],
-                                                        .bias = o.patch_bias});
   if (o.class_token) class_token_ = weight("class_token", {1, 1, o.dim});
   if (o.registers > 0) registers_ = weight("registers", {1, o.registers, o.dim});
   suffix_ = o.class_token && o.class_token_last ? 1 : 0;
@@ -93,7 +91,7 @@ Vit::Vit(const VitOptions& options) : options_(options) {
         .copy_(sine_cosine_positions(trained_[0], trained_[1], o.dim).unsqueeze(0));
   }
   if (o.pre_norm) pre_norm_ = add<Norm>("pre_norm", o.dim, o.eps, o.norm);
-  blocks_ = register_module("blocks", vit_blocks(o));
+  blocks_ = register_module("blocks", vit_blocks(o, parts));
   if (o.final_norm) norm_ = add<Norm>("norm", o.dim, o.final_eps > 0 ? o.final_eps : o.eps, o.norm);
 }
 
@@ -103,11 +101,17 @@ int64_t Vit::width() const {
 
 Encoder::Layout Vit::layout(int64_t height, int64_t width) const {
   const auto& o = options_;
-  const auto extent = [&](int64_t pixels, size_t axis) { return (pixels - o.patch[axis]) / o.stride[axis] + 1; };
+  if (patches_) return {.grid = {patches_->extent(height), patches_->extent(width)}, .prefix = prefix_};
+  const auto extent = [&](int64_t pixels, size_t axis) {
+    return pixels < o.patch[axis] ? 0 : (pixels - o.patch[axis]) / o.stride[axis] + 1;
+  };
   return {.grid = {extent(height, 0), extent(width, 1)}, .prefix = prefix_};
 }
 
-Tokens Vit::forward(const Tensor& pixels, const Tensor& real) { return encode(embed(pixels, real)); }
+Tokens Vit::forward(const Tensor& pixels, const Tensor& real) {
+  if (patches_ && real.defined()) return Encoder::forward(pixels, real);  // what overlaps cannot be left out
+  return encode(embed(pixels, real));
+}
 
 namespace {
 
@@ -148,9 +152,10 @@ Tensor Vit::positions_of(const Tokens& patches) {
 Tokens Vit::patches(const Tensor& pixels, const Tensor& real) {
   if (pixels.dim() != 4 || pixels.size(1) != options_.channels)
     throw Error("pixels are B x " + std::to_string(options_.channels) + " x H x W", "vit");
-  if (pixels.size(2) < options_.patch[0] || pixels.size(3) < options_.patch[1])
-    throw Error("the picture is smaller than one patch", "vit");
-  const Tensor map = patch_->forward(pixels);  // B x D x h x w
+  const Grid grid = layout(pixels.size(2), pixels.size(3)).grid;
+  if (grid[0] < 1 || grid[1] < 1) throw Error("the picture is smaller than one patch", "vit");
+  if (real.defined() && patches_) throw Error("patches that overlap cannot leave pixels out", "vit");
+  const Tensor map = patches_ ? patches_->forward(pixels) : patch_->forward(pixels);  // B x D x h x w
   Tokens tokens;
   tokens.grid = {map.size(2), map.size(3)};
   if (real.defined()) tokens.mask = whole_patches(real, options_.patch, options_.stride);

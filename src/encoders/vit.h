@@ -1,4 +1,7 @@
 #pragma once
+#include <functional>
+
+#include "encoders/downsampler.h"
 #include "encoders/encoder.h"
 #include "layers/block.h"
 #include "layers/linear.h"
@@ -14,11 +17,13 @@ struct VitOptions {
   std::string activation = "gelu";
   double eps = 1e-6;
   bool qkv_bias = true, key_bias = true, qk_norm = false;  ///< see AttentionOptions
+  double scale = 0;                                        ///< of the scores; 0: 1 / sqrt(head width)
   bool patch_bias = true;
   bool class_token = true;  ///< a learned token before the patches
   int64_t registers =
       0;  ///< further learned tokens after it: DeiT's distillation token, registers (Darcet et al., 2023)
-  bool prefix_positions = true;       ///< the prefix has rows in the position table (timm: not no_embed_class)
+  bool positions = true;              ///< the patches have some, and so have prefix and suffix, if those have rows
+  bool prefix_positions = true;       ///< prefix and suffix have rows in the position table (timm: not no_embed_class)
   bool fixed_positions = false;       ///< sine-cosine positions without gradient (masked autoencoders)
   bool antialias_positions = false;   ///< when resampled to a smaller grid
   bool fractional_positions = false;  ///< never resampled: a patch takes the row that stands at the same fraction of
@@ -30,7 +35,6 @@ struct VitOptions {
   double layer_scale = 0, drop_path = 0, dropout = 0;
 
   std::vector<int64_t> stride = {};  ///< between patches, in pixels; empty: patch, so that they do not overlap
-  bool positions = true;             ///< whether there is a position table
   bool class_token_last = false;     ///< the class token follows the patches (Wang et al., 2024)
   std::string norm = "layer";
   double final_eps = 0;    ///< of the norm after the blocks; 0: eps
@@ -40,13 +44,20 @@ struct VitOptions {
 };
 
 TESSERA_OPTIONS(VitOptions, image, patch, channels, dim, depth, heads, ffn, activation, eps, qkv_bias, key_bias,
-                qk_norm, patch_bias, class_token, registers, prefix_positions, fixed_positions, antialias_positions,
-                pre_norm, fractional_positions, final_norm, features, layer_scale, drop_path, dropout, stride,
-                positions, class_token_last, norm, final_eps, one_norm, mixer, feed_forward)
+                qk_norm, scale, patch_bias, class_token, registers, positions, prefix_positions, fixed_positions,
+                antialias_positions, pre_norm, fractional_positions, final_norm, features, layer_scale, drop_path,
+                dropout, stride, class_token_last, norm, final_eps, one_norm, mixer, feed_forward)
+
+/// What a relative of ViT has of its own; what is empty is as the options say.
+struct VitParts {
+  std::shared_ptr<Downsampler> patches;           ///< makes the tokens' map of a picture, instead of one convolution
+  std::function<std::shared_ptr<Mixer>()> mixer;  ///< makes that of a block
+  std::function<std::shared_ptr<FeedForward>()> feed_forward;  ///< likewise
+};
 
 class Vit : public Encoder {
  public:
-  explicit Vit(const VitOptions& options);
+  explicit Vit(const VitOptions& options, const VitParts& parts = {});
 
   Tokens forward(const Tensor& pixels) override { return forward(pixels, {}); }
   /// The patches of which every pixel is real are the tokens; the others are masked.
@@ -62,14 +73,15 @@ class Vit : public Encoder {
   /// The same without positions, and the positions added: for methods that replace some between the two.
   Tokens patches(const Tensor& pixels, const Tensor& real = {});
   Tokens positioned(const Tokens& patches);
-  /// Puts the prefix with its positions before the tokens.
-  Tokens prepend_prefix(const Tokens& patches);
+  /// Puts the prefix with its positions before the tokens; a relative may do more with them.
+  virtual Tokens prepend_prefix(const Tokens& patches);
   /// Puts a class token that stands last behind them, with its position.
   Tokens append_suffix(const Tokens& tokens);
   /// The blocks and the norm, or the features.
   Tokens encode(Tokens tokens);
 
   const VitOptions& options() const { return options_; }
+  ModuleList<Block>& blocks() const { return *blocks_; }
 
  private:
   Tensor positions_of(const Tokens& patches);
@@ -77,15 +89,16 @@ class Vit : public Encoder {
   VitOptions options_;
   Grid trained_;  // the grid of the position table
   std::shared_ptr<Convolution> patch_;
+  std::shared_ptr<Downsampler> patches_;
   int64_t prefix_ = 0, suffix_ = 0;
   Tensor class_token_;  // 1 x 1 x D
   Tensor registers_;    // 1 x registers x D
-  Tensor positions_;    // 1 x (prefix +) h*w x D
+  Tensor positions_;    // 1 x (prefix +) h*w x D; undefined: none
   std::shared_ptr<Norm> pre_norm_, norm_;
   std::shared_ptr<ModuleList<Block>> blocks_;
 };
 
-/// `depth` pre-norm blocks of attention and MLP with linearly rising drop path.
-std::shared_ptr<ModuleList<Block>> vit_blocks(const VitOptions& options);
+/// `depth` pre-norm blocks of attention and MLP (or other parts) with linearly rising drop path.
+std::shared_ptr<ModuleList<Block>> vit_blocks(const VitOptions& options, const VitParts& parts = {});
 
 }  // namespace tessera

@@ -143,9 +143,12 @@ bool is_timm_vit(const Json& config) {
     const std::string name = config["architecture"];
     return name.starts_with("vit_") || name.starts_with("deit");
   }
-  for (const char* other : {"norm_eps", "llama_configs", "opt"})  // keys of models that go on where timm's ViT ends
+  // Constructor arguments alone; those of other systems have these, too, and name what is theirs.
+  for (const char* key : {"embed_dim", "patch_size", "depth", "num_heads"})
+    if (!config.contains(key)) return false;
+  for (const char* other : {"norm_eps", "llama_configs", "opt", "encode_mode"})
     if (config.contains(other)) return false;
-  return config.contains("embed_dim") && config.contains("patch_size") && config.contains("num_heads");
+  return true;
 }
 
 const FamilyRegistration timm({"timm-vit", "ViT and DeiT (timm)", is_timm_vit, assemble_timm});

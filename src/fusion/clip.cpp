@@ -1,6 +1,8 @@
 /// CLIP (Radford et al., 2021) as published by OpenAI, transformers and open_clip, and SigLIP (Zhai et al., 2023): two
 /// towers of shared parts, so that this file is only their configs and names.
 #include "encoders/clip_vision.h"
+#include "encoders/published.h"
+#include "encoders/vitamin.h"
 #include "fusion/dual_encoder.h"
 #include "io/published_config.h"
 #include "language/text_transformer.h"
@@ -8,13 +10,6 @@
 
 namespace tessera {
 namespace {
-
-template <class Options>
-Json kind_of(const std::string& kind, const Options& options) {
-  Json json = write_options(options);
-  json["kind"] = kind;
-  return json;
-}
 
 // transformers
 
@@ -67,7 +62,7 @@ Assembly assemble_transformers(const Json& json, const std::string& where) {
   PublishedConfig text_config = config.nested("text_config");
   const TextTransformerOptions text = read_text(text_config, clip);
 
-  DualEncoderOptions options{.image = kind_of("vit", vit), .text = kind_of("text-transformer", text)};
+  DualEncoderOptions options{.image = of_kind("vit", vit), .text = of_kind("text-transformer", text)};
   options.end_id = text_config.get<int64_t>("eos_token_id", clip ? 49407 : 1);
   if (clip) {
     // Configs from before transformers 4.31 say 2 whatever the vocabulary; there the end token has the highest id.
@@ -75,7 +70,7 @@ Assembly assemble_transformers(const Json& json, const std::string& where) {
     options.dim = config.get<int64_t>("projection_dim", 512);
   } else {
     options.image_pool =
-        kind_of("attention", AttentionPoolOptions{vit.dim, vit.heads, vit.ffn, vit.activation, vit.eps});
+        of_kind("attention", AttentionPoolOptions{vit.dim, vit.heads, vit.ffn, vit.activation, vit.eps});
     options.image_projection = "none";
     options.text_pool = "last";
     options.text_projection = "affine";
@@ -110,31 +105,47 @@ NameTable resblock_names() {
           {{"{n}", "{n}"}}};
 }
 
-NameTable open_clip_names() {
-  const NameTable own = {{
-                             {"visual.class_embedding", "image.class_token"},
-                             {"visual.positional_embedding", "image.positions"},
-                             {"visual.conv1.weight", "image.patch.weight"},
-                             {"visual.ln_pre.*", "image.pre_norm.*"},
-                             {"visual.ln_post.*", "image.norm.*"},
-                             {"visual.proj", "image_projection.weight^T"},
-                             {"token_embedding.weight", "text.tokens.weight"},
-                             {"positional_embedding", "text.positions"},
-                             {"ln_final.*", "text.norm.*"},
-                             {"text_projection", "text_projection.weight^T"},
-                             {"logit_scale", "logit_scale"},
-                             {"logit_bias", "logit_bias"},
-                             {"attn_mask", ""},
-                         },
-                         {{"visual.ln_pre", "image.pre_norm"}}};
-  return own + resblock_names().within("visual.transformer.resblocks.", "image.blocks.") +
-         resblock_names().within("transformer.resblocks.", "text.blocks.");
+NameTable open_clip_text_names() {
+  const NameTable own = {
+      {"token_embedding.weight", "text.tokens.weight"},
+      {"positional_embedding", "text.positions"},
+      {"ln_final.*", "text.norm.*"},
+      {"text_projection", "text_projection.weight^T"},
+      {"attn_mask", ""},
+  };
+  return own + resblock_names().within("transformer.resblocks.", "text.blocks.");
 }
 
-Assembly assemble_open_clip(const Json& json, const std::string& where) {
-  PublishedConfig config(json.contains("model_cfg") ? json["model_cfg"] : json, where);
-  const std::string activation = config.get<bool>("quick_gelu", false) ? "quick_gelu" : "gelu";
-  PublishedConfig vision = config.nested("vision_cfg"), language = config.nested("text_cfg");
+NameTable open_clip_vision_names() {
+  const NameTable own = {{
+                             {"class_embedding", "image.class_token"},
+                             {"positional_embedding", "image.positions"},
+                             {"conv1.weight", "image.patch.weight"},
+                             {"ln_pre.*", "image.pre_norm.*"},
+                             {"ln_post.*", "image.norm.*"},
+                             {"proj", "image_projection.weight^T"},
+                         },
+                         {{"ln_pre", "image.pre_norm"}}};
+  return (own + resblock_names().within("transformer.resblocks.", "image.blocks.")).within("visual.", "");
+}
+
+/// A picture tower of timm, for which open_clip has a head of its own.
+NameTable read_timm_tower(PublishedConfig& vision, const Json& trunk, DualEncoderOptions& options) {
+  const std::string name = vision.require<std::string>("timm_model_name");
+  PublishedConfig arguments(trunk.is_null() ? vitamin_arguments(name, vision.where()) : trunk, vision.where());
+  VitaminOptions tower = read_vitamin(arguments);
+  arguments.done();
+  tower.image = vision.pair("image_size", tower.image[0]);
+  vision.expect<std::string>("timm_pool", "");  // the tower keeps its own
+  vision.expect<std::string>("timm_proj", "linear");
+  vision.ignore({"timm_model_pretrained", "timm_drop", "timm_drop_path"});
+  options.image = of_kind("vitamin", tower);
+  options.image_pool = vitamin_pool(tower);
+  return NameTable{{"visual.head.proj.weight", "image_projection.weight"}} +
+         vitamin_names("image.", "image_pool.").within("visual.trunk.", "");
+}
+
+Json read_open_clip_vision(PublishedConfig& vision, const std::string& activation) {
   VitOptions vit;
   vit.image = vision.pair("image_size", 224);
   vit.patch = vision.pair("patch_size", 16);
@@ -144,7 +155,13 @@ Assembly assemble_open_clip(const Json& json, const std::string& where) {
   vit.ffn = static_cast<int64_t>(static_cast<double>(vit.dim) * vision.get<double>("mlp_ratio", 4));
   vit.activation = activation, vit.eps = 1e-5, vit.pre_norm = true, vit.patch_bias = false,
   vit.antialias_positions = true;
-  vision.done();
+  return of_kind("vit", vit);
+}
+
+Assembly assemble_open_clip(const Json& json, const std::string& where) {
+  PublishedConfig config(json.contains("model_cfg") ? json["model_cfg"] : json, where);
+  const std::string activation = config.get<bool>("quick_gelu", false) ? "quick_gelu" : "gelu";
+  PublishedConfig vision = config.nested("vision_cfg"), language = config.nested("text_cfg");
   TextTransformerOptions text;
   text.vocabulary = language.get<int64_t>("vocab_size", 49408);
   text.context = language.get<int64_t>("context_length", 77);
@@ -154,12 +171,21 @@ Assembly assemble_open_clip(const Json& json, const std::string& where) {
   text.ffn = static_cast<int64_t>(static_cast<double>(text.dim) * language.get<double>("mlp_ratio", 4));
   text.activation = activation;
   language.done();
-  DualEncoderOptions options{
-      .image = kind_of("vit", vit), .text = kind_of("text-transformer", text), .text_pool = "highest-id"};
+  DualEncoderOptions options{.text = of_kind("text-transformer", text), .text_pool = "highest-id"};
   options.dim = config.require<int64_t>("embed_dim");
-  config.ignore({"custom_text"});
+  // With a tower of timm, the text has a module of its own.
+  const bool timm = vision.has("timm_model_name"), custom = config.get<bool>("custom_text", timm);
+  NameTable names = {{"logit_scale", "logit_scale"}, {"logit_bias", "logit_bias"}};
+  names = names + (custom ? open_clip_text_names().within("text.", "") : open_clip_text_names());
+  if (timm) {
+    names = names + read_timm_tower(vision, config.get<Json>("trunk", {}), options);
+  } else {
+    options.image = read_open_clip_vision(vision, activation);
+    names = names + open_clip_vision_names();
+  }
+  vision.done();
   config.done();
-  return {std::make_shared<DualEncoder>(options), open_clip_names()};
+  return {std::make_shared<DualEncoder>(options), names};
 }
 
 const FamilyRegistration open_clip({"open-clip", "CLIP (open_clip, OpenAI)",

@@ -27,4 +27,8 @@ Tokens with_map(const Tokens& tokens, const torch::Tensor& map) {
       torch::cat({x.narrow(1, 0, tokens.prefix), body, x.narrow(1, x.size(1) - tokens.suffix, tokens.suffix)}, 1));
 }
 
+torch::Tensor norm_map(Norm& norm, const torch::Tensor& map) {
+  return norm.forward(map.permute({0, 2, 3, 1})).permute({0, 3, 1, 2});
+}
+
 }  // namespace tessera

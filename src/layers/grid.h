@@ -1,5 +1,6 @@
 #pragma once
 #include "core/tokens.h"
+#include "layers/norm.h"
 
 namespace tessera {
 
@@ -12,5 +13,8 @@ Tokens as_tokens(const torch::Tensor& map);
 
 /// The same sequence with another map of the same extent in its grid; prefix and suffix stay.
 Tokens with_map(const Tokens& tokens, const torch::Tensor& map);
+
+/// A norm of the channels of a map, B x C x H x W.
+torch::Tensor norm_map(Norm& norm, const torch::Tensor& map);
 
 }  // namespace tessera

@@ -37,4 +37,11 @@ Tensor sinusoidal_positions(const Tensor& at, const torch::TensorOptions& like, 
   return torch::cat({angle.sin(), angle.cos()}, -1).to(like.dtype());
 }
 
+Tensor sine_positions(int64_t count, int64_t dim) {
+  const auto exact = torch::TensorOptions().dtype(torch::kFloat64);
+  const Tensor frequency = torch::pow(10000.0, -torch::arange(0, dim, 2, exact) / static_cast<double>(dim));
+  const Tensor angle = torch::arange(count, exact).unsqueeze(1) * frequency;  // count x (dim + 1) / 2
+  return torch::stack({angle.sin(), angle.cos()}, 2).flatten(1).narrow(1, 0, dim).to(torch::kFloat32);
+}
+
 }  // namespace tessera

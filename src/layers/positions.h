@@ -24,4 +24,9 @@ Tensor sine_cosine_positions(int64_t height, int64_t width, int64_t dim);
 /// @return B or 1 x L x dim; dim must be even and at least 4
 Tensor sinusoidal_positions(const Tensor& at, const torch::TensorOptions& like, int64_t dim);
 
+/// The fixed sine table of the first transformers (Vaswani et al., 2017), computed in double: of position p, in channel
+/// 2i the sine and in 2i + 1 the cosine of p / 10000^(2i/dim).
+/// @return count x dim
+Tensor sine_positions(int64_t count, int64_t dim);
+
 }  // namespace tessera

@@ -16,6 +16,12 @@ const MixerRegistration<RetentionMixer, RetentionOptions> registration("retentio
 
 }  // namespace
 
+Tensor causal_decay(const Tensor& decay, int64_t length) {
+  const Tensor at = torch::arange(length, decay.options());
+  const Tensor distance = at.unsqueeze(1) - at;  // n - m
+  return torch::pow(decay.view({-1, 1, 1}), distance.clamp_min(0)).tril();
+}
+
 RetentionMixer::RetentionMixer(const RetentionOptions& options) : options_(options) {
   auto& o = options_;
   if (o.value_dim <= 0) o.value_dim = 2 * o.dim;
@@ -34,9 +40,7 @@ Tensor RetentionMixer::decay() const {
 }
 
 Tensor RetentionMixer::decay_mask(int64_t length) const {
-  const Tensor at = torch::arange(length, q_->weight.options().requires_grad(false));
-  const Tensor distance = at.unsqueeze(1) - at.unsqueeze(0);  // n - m
-  const Tensor mask = torch::pow(decay().view({-1, 1, 1}), distance.clamp_min(0)).tril();
+  const Tensor mask = causal_decay(decay(), length);
   return mask / mask.sum(-1, true).sqrt();
 }
 
@@ -69,9 +73,8 @@ Tensor RetentionMixer::chunked(const Heads& h) const {
     const int64_t count = std::min(options_.chunk, length - begin);
     const auto cut = [&](const Tensor& x) { return x.narrow(2, begin, count); };
     const Tensor place = torch::arange(count, gamma.options()).view({1, -1, 1});
-    const Tensor distance = (place - place.transpose(1, 2));
-    const Tensor mask = torch::pow(gamma, distance.clamp_min(0)).tril();  // heads x C x C
-    const Tensor since = torch::pow(gamma, place + 1);                    // heads x C x 1
+    const Tensor mask = causal_decay(gamma, count);     // heads x C x C
+    const Tensor since = torch::pow(gamma, place + 1);  // heads x C x 1
     Tensor read = torch::matmul(torch::matmul(cut(h.q), cut(h.k).transpose(-2, -1)) * mask, cut(h.v));
     if (memory.defined()) read = read + torch::matmul(cut(h.q), memory) * since;
     pieces.push_back(read / (mask.sum(-1, true) + sum * since).sqrt());

@@ -4,6 +4,11 @@
 
 namespace tessera {
 
+/// What of token m a query n still sees where each head forgets at its own pace: decay^(n - m), 0 for later tokens.
+/// @param decay  heads
+/// @return heads x length x length
+Tensor causal_decay(const Tensor& decay, int64_t length);
+
 struct RetentionOptions {
   int64_t dim = 512, heads = 8;
   int64_t value_dim = 0;  ///< of all heads; 0: twice dim
@@ -13,11 +18,11 @@ struct RetentionOptions {
 
 /// Retention (Sun et al., 2023): attention without softmax, in which what lies back n tokens counts decay^n, rotated by
 /// its distance. It is one sum in three forms: side by side, in chunks, and as a recurrence; a norm of each head makes
-/// their scales alike.
+/// their scales alike. PlainRetention is the sum alone.
 class RetentionMixer : public RecurrentMixer {
  public:
   explicit RetentionMixer(const RetentionOptions& options);
-  /// decay^(n - m) for keys m up to query n, each row divided by the root of its sum: heads x length x length.
+  /// causal_decay(), each row divided by the root of its sum: heads x length x length.
   Tensor decay_mask(int64_t length) const;
 
  protected:

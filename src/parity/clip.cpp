@@ -1,17 +1,18 @@
+#include "parity/clip.h"
+
 #include "fusion/dual_encoder.h"
-#include "parity/golden.h"
 
 namespace tessera::parity {
+
+Tensor contrastive(const Tensor& logits) {
+  const Tensor diagonal = torch::arange(logits.size(0));
+  return (torch::cross_entropy_loss(logits, diagonal) + torch::cross_entropy_loss(logits.t(), diagonal)) / 2;
+}
+
 namespace {
 
 TextBatch text_of(const Inputs& in, const char* ids) {
   return {in.at(ids), in.contains("attention_mask") ? in.at("attention_mask") : Tensor(), {}};
-}
-
-/// Cross entropy over pictures and over texts, averaged: the loss of CLIP.
-Tensor contrastive(const Tensor& logits) {
-  const Tensor diagonal = torch::arange(logits.size(0));
-  return (torch::cross_entropy_loss(logits, diagonal) + torch::cross_entropy_loss(logits.t(), diagonal)) / 2;
 }
 
 /// SigLIP: every pair by itself.

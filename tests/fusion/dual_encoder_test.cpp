@@ -52,6 +52,43 @@ TEST(DualEncoder, AnyEncoderGoesWithAnyTextEncoder) {
     }
 }
 
+TEST(DualEncoder, EveryBackboneCanBeATowerThatLearns) {
+  const std::vector<Json> towers = {
+      Json::parse(
+          R"({"kind": "swin", "patch": 2, "dim": 8, "depths": [2, 1], "heads": [2, 2], "windows": [4, 4],
+          "drop_path": 0.1})"),
+      Json::parse(R"({"kind": "tnt", "image": [16, 16], "patch": 8, "depth": 2, "dim": 16, "heads": 2, "inner_dim": 4,
+          "inner_heads": 2, "drop_path": 0.1})"),
+      Json::parse(R"({"kind": "pyramid-tnt", "image": [16, 16], "depths": [1, 1], "dims": [8, 8], "heads": [2, 2],
+          "inner_dims": [4, 4], "inner_heads": [1, 2], "ratios": [2, 1]})"),
+      Json::parse(
+          R"({"kind": "t2t-vit", "image": [16, 16], "token_dim": 4, "dim": 16, "depth": 1, "heads": 2, "ffn": 16})"),
+      Json::parse(
+          R"({"kind": "hornet", "dim": 8, "depths": [1, 1], "orders": [2, 3], "scales": [1, 1], "filter_heights":
+          [0, 2],
+          "filter_widths": [0, 2]})"),
+      Json::parse(
+          R"({"kind": "vitamin", "image": [16, 16], "stem": 4, "widths": [4, 8], "depths": [1, 1], "dim": 16,
+          "depth": 1, "heads": 2, "ffn": 16})"),
+      Json::parse(
+          R"({"kind": "rmt", "dims": [8, 8], "depths": [1, 1], "heads": [2, 2], "first_decays": [2, 2], "decay_ranges":
+          [4, 4], "ffn_ratios": [2, 2], "decomposed": [true, false], "layer_scales": [false, true],
+          "projection": 12})"),
+      Json::parse(R"({"kind": "vir", "image": [16, 16], "patch": 8, "dim": 16, "depth": 1, "heads": 2, "ffn": 16})"),
+  };
+  for (const Json& tower : towers) {
+    SCOPED_TRACE(tower.dump());
+    const auto model = make_dual_encoder(options(tower, kText), "dual_encoder");
+    model->train();
+    model->logits(model->encode_image(pixels()), model->encode_text(text())).square().sum().backward();
+    for (const auto& item : model->named_parameters()) {
+      if (!item.value().requires_grad()) continue;
+      ASSERT_TRUE(item.value().grad().defined()) << item.key();
+      EXPECT_TRUE(torch::isfinite(item.value().grad()).all().item<bool>()) << item.key();
+    }
+  }
+}
+
 TEST(DualEncoder, LogitsAreScaledCosines) {
   const torch::NoGradGuard no_grad;
   const auto model = make_dual_encoder(options(kVit, kText), "dual_encoder");
@@ -75,9 +112,9 @@ TEST(DualEncoder, ASideWithoutProjectionMustHaveTheSharedWidth) {
 
 TEST(DualEncoder, MistakesInTheOptionsNameTheirPlace) {
   Json o = options(kVit, kText);
-  o["image"]["kind"] = "vti";
+  o["image"]["kind"] = "vitt";
   EXPECT_THAT(error_of([&] { make_dual_encoder(o, "dual_encoder"); }),
-              ::testing::HasSubstr("unknown value 'vti'; did you mean 'vit'?"));
+              ::testing::HasSubstr("unknown value 'vitt'; did you mean 'vit'?"));
   o = options(kVit, kText), o["text"]["head"] = 3;
   EXPECT_THAT(error_of([&] { make_dual_encoder(o, "dual_encoder"); }),
               ::testing::HasSubstr("unknown key 'head'; did you mean 'heads'?"));

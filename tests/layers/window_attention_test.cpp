@@ -23,7 +23,8 @@ Tokens picture(int64_t height, int64_t width, int64_t batch = 2) {
 }
 
 std::shared_ptr<WindowAttention> windowed(int64_t window) {
-  auto mixer = std::make_shared<WindowAttention>(AttentionOptions{.dim = 12, .heads = 3}, window);
+  auto mixer =
+      std::make_shared<WindowAttention>(AttentionOptions{.dim = 12, .heads = 3}, WindowOptions{.window = window});
   randomise(*mixer);
   mixer->eval();
   return mixer;
@@ -87,6 +88,75 @@ TEST(WindowAttention, AGridThatWindowsDoNotDivideIsFilledUpWithZeros) {
     const Tensor expected = as_map(whole).narrow(2, 0, height).narrow(3, 0, width).flatten(2).transpose(1, 2);
     EXPECT_LT(distance(mixer->forward(tokens), expected), kNear) << height << " x " << width;
   }
+}
+
+std::shared_ptr<WindowAttention> drawn(const WindowOptions& options) {
+  auto mixer = std::make_shared<WindowAttention>(AttentionOptions{.dim = 12, .heads = 3}, options);
+  randomise(*mixer);
+  mixer->eval();
+  return mixer;
+}
+
+TEST(WindowAttention, WindowsGoRowByRowAndBack) {
+  const Tensor map = torch::arange(2 * 4 * 6).to(torch::kFloat32).view({2, 1, 4, 6});
+  const Tensor windows = in_windows(map, 2);
+  EXPECT_EQ(windows.sizes(), (std::vector<int64_t>{12, 4, 1}));
+  EXPECT_TRUE(torch::equal(windows[1].flatten(), torch::tensor({2., 3., 8., 9.}).to(torch::kFloat32)));
+  EXPECT_TRUE(torch::equal(from_windows(windows, 2, 4, 6).squeeze(-1), map.squeeze(1)));
+}
+
+TEST(WindowAttention, AShiftIsThatOfTheGrid) {
+  // Where nothing is brought together around the edge, shifted windows are plain ones of a grid that begins later.
+  const torch::NoGradGuard no_grad;
+  const auto plain = drawn({.window = 4, .relative_bias = true});
+  const auto shifted = drawn({.window = 4, .shifted = true, .relative_bias = true});
+  const Tokens tokens = picture(12, 12);
+  const Tensor inner = as_map(tokens).narrow(2, 2, 8).narrow(3, 2, 8);
+  const Tensor got = shifted->forward(tokens).view({2, 12, 12, 12}).narrow(1, 2, 8).narrow(2, 2, 8);
+  EXPECT_LT(distance(got, plain->forward(as_tokens(inner)).view({2, 8, 8, 12})), kNear);
+}
+
+TEST(WindowAttention, WhatTheShiftBringsTogetherDoesNotMeet) {
+  const torch::NoGradGuard no_grad;
+  const auto mixer = drawn({.window = 4, .shifted = true});
+  const Tokens before = picture(8, 8);
+  Tensor map = as_map(before).clone();
+  map.narrow(2, 7, 1).narrow(3, 7, 1) += 1;  // shares a window with the other corners
+  const Tensor change = (mixer->forward(as_tokens(map)) - mixer->forward(before)).abs().sum(-1).view({2, 8, 8});
+  EXPECT_GT(change.narrow(1, 6, 2).narrow(2, 6, 2).min().item<double>(), 1e-3);
+  EXPECT_LT(change.narrow(1, 0, 6).max().item<double>(), kNear);
+  EXPECT_LT(change.narrow(2, 0, 6).max().item<double>(), kNear);
+}
+
+TEST(WindowAttention, TheBiasGoesByTheOffsetAlone) {
+  const torch::NoGradGuard no_grad;
+  const auto mixer = drawn({.window = 3, .relative_bias = true});
+  Taps taps(*mixer, {"bias"});
+  mixer->forward(picture(3, 6));
+  const Tensor bias = taps.at("bias");  // 1 x heads x 9 x 9
+  EXPECT_EQ(bias.sizes(), (std::vector<int64_t>{1, 3, 9, 9}));
+  const auto at = [&](int64_t from, int64_t to) { return bias[0][1][from][to].item<float>(); };
+  EXPECT_EQ(at(0, 1), at(4, 5));
+  EXPECT_EQ(at(8, 4), at(4, 0));
+  EXPECT_NE(at(0, 1), at(1, 0));
+  EXPECT_NE(at(2, 3), at(0, 1)) << "the end of a row is not before the next one";
+  const Tensor table = mixer->named_parameters()["bias.weight"];  // row (dy + 2) * 5 + dx + 2
+  EXPECT_EQ(at(5, 1), table[(1 + 2) * 5 + 1 + 2][1].item<float>());
+}
+
+TEST(WindowAttention, ASmallGridHasTheMiddleOfTheBiasTable) {
+  const torch::NoGradGuard no_grad;
+  const auto mixer = drawn({.window = 4, .shifted = true, .shrink = true, .relative_bias = true});
+  Taps taps(*mixer, {"bias", "weights"});
+  mixer->forward(picture(2, 6));
+  EXPECT_EQ(taps.at("weights").sizes(), (std::vector<int64_t>{6, 3, 4, 4})) << "windows of 2, not shifted";
+  const Tensor table = mixer->named_parameters()["bias.weight"];
+  EXPECT_EQ(taps.at("bias")[0][0][0][3].item<float>(), table[(-1 + 3) * 7 - 1 + 3][0].item<float>());
+}
+
+TEST(WindowAttention, GradientsReachTheBias) {
+  const auto mixer = drawn({.window = 3, .shifted = true, .relative_bias = true});
+  testing::expect_gradients(*mixer, mixer->forward(picture(5, 7)));
 }
 
 TEST(WindowAttention, WhatHasNoPlaceIsAnError) {
