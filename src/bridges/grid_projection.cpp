@@ -37,8 +37,8 @@ Tensor GridProjection::positioned(const Tokens& visual) {
     throw Error("a grid of " + std::to_string(frames) + " x " + std::to_string(height) + " x " + std::to_string(width) +
                     " is larger than the tables of positions",
                 "bridge", "give smaller pictures or fewer frames");
-  const Tensor row = rows_->weight.narrow(0, 0, height).unsqueeze(1).expand({height, width, -1});
-  const Tensor column = columns_->weight.narrow(0, 0, width).unsqueeze(0).expand({height, width, -1});
+  const Tensor row = rows_->forward(torch::arange(height)).unsqueeze(1).expand({height, width, -1});
+  const Tensor column = columns_->forward(torch::arange(width)).unsqueeze(0).expand({height, width, -1});
   const Tensor places = torch::cat({column, row}, -1).flatten(0, 1);  // h*w x D
   const Tensor x = visual.body();
   Tensor result = x.reshape({x.size(0), frames, height * width, x.size(2)}) + places;

@@ -30,15 +30,17 @@ std::vector<PreparedPart> prepare(Module& model, Precision precision) {
   const torch::NoGradGuard no_gradient;
   model.eval();
   std::vector<PreparedPart> parts;
-  for (const auto& item : model.named_modules("", /*include_self=*/true)) {
-    PreparedPart part{.path = item.key(), .kind = kind_of(*item.value())};
-    for (const auto& parameter : item.value()->parameters(/*recurse=*/false)) part.parameters += parameter.numel();
-    if (part.parameters == 0) continue;
-    auto* preparable = dynamic_cast<Preparable*>(item.value().get());
+  const auto visit = [&](const std::string& path, torch::nn::Module& module) {
+    PreparedPart part{.path = path, .kind = kind_of(module)};
+    for (const auto& parameter : module.parameters(/*recurse=*/false)) part.parameters += parameter.numel();
+    if (part.parameters == 0) return;
+    auto* preparable = dynamic_cast<Preparable*>(&module);
     part.left = preparable ? preparable->prepare(precision) : "has no fast form";
     if (preparable && part.left.empty()) part.bytes = preparable->packed_bytes();
     parts.push_back(std::move(part));
-  }
+  };
+  visit("", model);
+  for (const auto& item : model.named_modules("", /*include_self=*/false)) visit(item.key(), *item.value());
   return parts;
 }
 
