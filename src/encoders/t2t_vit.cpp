@@ -67,7 +67,7 @@ Tensor TokenTransformer::mix(const Tensor& x) {
   }
   const double scale = 1 / std::sqrt(static_cast<double>(x.size(-1)));
   const auto head = [](const Tensor& part) { return part.unsqueeze(1); };  // B x 1 x L x D
-  return v + proj_->forward(attend(*this, head(parts[0]), head(parts[1]), head(v), {}, scale).squeeze(1));
+  return v + proj_->forward(attend(*this, head(parts[0]), head(parts[1]), head(v), {.scale = scale}).squeeze(1));
 }
 
 Tensor TokenTransformer::forward(const Tensor& x) {

@@ -67,10 +67,10 @@ Tensor ManhattanAttention::along_axes(const Tensor& q, const Tensor& k, const Te
         .permute({0, 3, 1, 2, 4})
         .reshape({batch * columns, heads_, rows, d});
   };
-  const Tensor seen = attend(*this, in_rows(q), in_rows(k), in_rows(v), decay_->bias(columns))
+  const Tensor seen = attend(*this, in_rows(q), in_rows(k), in_rows(v), {.bias = decay_->bias(columns)})
                           .reshape({batch, rows, heads_, columns, d})
                           .transpose(1, 2);
-  return attend(*this, in_columns(q), in_columns(k), in_columns(seen), decay_->bias(rows))
+  return attend(*this, in_columns(q), in_columns(k), in_columns(seen), {.bias = decay_->bias(rows)})
       .reshape({batch, columns, heads_, rows, d})
       .permute({0, 2, 3, 1, 4})
       .reshape(q.sizes());
@@ -87,7 +87,7 @@ Tensor ManhattanAttention::forward(const Tokens& tokens) {
   const Tensor q = rotation.apply(qkv.narrow(1, 0, heads_)), k = rotation.apply(qkv.narrow(1, heads_, heads_));
   const Tensor v = qkv.narrow(1, 2 * heads_, heads_);
   const Tensor mixed =
-      decomposed_ ? along_axes(q, k, v, tokens.grid) : attend(*this, q, k, v, decay_->bias(tokens.grid));
+      decomposed_ ? along_axes(q, k, v, tokens.grid) : attend(*this, q, k, v, {.bias = decay_->bias(tokens.grid)});
   const Tensor context = tap(*this, mixed.transpose(1, 2).flatten(2), "context");
   return tap(*this, proj_->forward(context + local));
 }

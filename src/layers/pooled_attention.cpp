@@ -52,7 +52,8 @@ Tensor PooledAttention::forward(const Tokens& tokens) {
   const auto by_head = [&](const Tensor& x) { return x.unflatten(-1, {-1, o.dim / o.heads}).transpose(1, 2); };
   const Tensor q = by_head(q_->forward(tokens.x)), kv = by_head(kv_->forward(source));  // B x heads x L x d
   const Tensor bias = bias_ ? bias_->forward(tokens.grid, pooled(tokens.grid, o.ratio)) : Tensor();
-  const Tensor mixed = attend(*this, q, kv.narrow(1, 0, o.heads), kv.narrow(1, o.heads, o.heads), bias, o.scale);
+  const Tensor mixed =
+      attend(*this, q, kv.narrow(1, 0, o.heads), kv.narrow(1, o.heads, o.heads), {.bias = bias, .scale = o.scale});
   return tap(*this, proj_->forward(tap(*this, mixed.transpose(1, 2).flatten(2), "context")));
 }
 
