@@ -88,21 +88,37 @@ void print(const Comparison& line, Form form) {
   std::fflush(stdout);
 }
 
+struct Part {
+  const char* name;
+  std::vector<Comparison> (*measure)(int runs);
+};
+constexpr Part kParts[] = {{"process", process},
+                           {"loading", loading},
+                           {"encoding", encoding},
+                           {"generation", generation},
+                           {"vision-language", vision_language},
+                           {"prepared", prepared}};
+
 int run(int argc, char** argv) {
   Form form = Form::kTable;
   int runs = 15;
+  std::string only;
   for (int i = 1; i < argc; ++i) {
     if (std::strcmp(argv[i], "--json") == 0) {
       form = Form::kJson;
     } else if (std::strcmp(argv[i], "--markdown") == 0) {
       form = Form::kMarkdown;
     } else if (std::strcmp(argv[i], "--help") == 0) {
-      std::printf("Usage: tessera_bench [--json | --markdown] [--runs COUNT]\n");
+      std::printf("Usage: tessera_bench [--json | --markdown] [--runs COUNT] [--only PART]\n");
       return 0;
     } else if (std::strcmp(argv[i], "--runs") == 0 && i + 1 < argc && std::atoi(argv[i + 1]) > 0) {
       runs = std::atoi(argv[++i]);
+    } else if (std::strcmp(argv[i], "--only") == 0 && i + 1 < argc) {
+      only = argv[++i];
+      if (std::none_of(std::begin(kParts), std::end(kParts), [&](const Part& part) { return only == part.name; }))
+        throw Error("is no part", only, "choose process, loading, encoding, generation, vision-language or prepared");
     } else {
-      throw Error("is no option", argv[i], "use --json, --markdown or --runs COUNT");
+      throw Error("is no option", argv[i], "use --json, --markdown, --runs COUNT or --only PART");
     }
   }
   use_threads();
@@ -113,8 +129,9 @@ int run(int argc, char** argv) {
         "Ratios of %d interleaved runs on %d threads; above 1 means that the left side is better.\n%-34s %-49s %-54s "
         "%6s\n",
         runs, threads(), "", "this", "compared with", "ratio");
-  for (const auto& part : {process, loading, encoding, generation, vision_language})
-    for (const Comparison& line : part(runs)) print(line, form);
+  for (const Part& part : kParts)
+    if (only.empty() || only == part.name)
+      for (const Comparison& line : part.measure(runs)) print(line, form);
   return 0;
 }
 

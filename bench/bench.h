@@ -9,7 +9,7 @@ namespace tessera::bench {
 struct Comparison {
   std::string name, ours, peer;
   double ours_value = 0, peer_value = 0;
-  std::string unit;  ///< "ms", "MB" or "tokens/s"
+  std::string unit;  ///< "ms", "MB", "tokens/s", "GFLOP/s" or "GB/s"
   double ratio = 0;  ///< above 1: ours is better
 };
 
@@ -34,6 +34,8 @@ std::vector<Comparison> loading(int runs);
 std::vector<Comparison> generation(int runs);
 /// A model of LLaVA's shape from the picture to the first token of the answer, likewise.
 std::vector<Comparison> vision_language(int runs);
+/// Prepared models against what the machine can do: a large product, or reading its memory.
+std::vector<Comparison> prepared(int runs);
 /// The program's start against the classification of a picture.
 std::vector<Comparison> process(int runs);
 

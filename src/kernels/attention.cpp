@@ -58,6 +58,12 @@ struct Call {
   int64_t first(int64_t query) const {
     return pattern.causal && pattern.window > 0 ? std::max<int64_t>(0, last(query) - pattern.window) : 0;
   }
+  /// Whether all keys of a query are hidden. It sees them all alike then, also those behind it.
+  bool blind(int64_t b, int64_t query) const {
+    if (!pattern.mask.defined() || !pattern.causal) return false;
+    const bool* real = pattern.mask.data_ptr<bool>() + b * keys;
+    return std::none_of(real + first(query), real + last(query), [](bool key) { return key; });
+  }
   /// The scores of one query; its keys are counted from `from`, and its weights end with key `to`.
   cpu::ScoreRow row(int64_t b, int64_t head, int64_t query, float* scores, int64_t from, int64_t to) const {
     cpu::ScoreRow row{.scores = scores,
@@ -66,6 +72,7 @@ struct Call {
                       .filled = to - from,
                       .scale = static_cast<float>(pattern.scale),
                       .cap = static_cast<float>(pattern.cap)};
+    if (blind(b, query)) return {.scores = scores, .begin = 0, .end = keys, .filled = to, .scale = 0};
     if (bias) {
       row.bias = bias + b * bias_strides[0] + head * bias_strides[1] + query * bias_strides[2] + from * bias_strides[3];
       row.bias_stride = bias_strides[3];
@@ -94,7 +101,7 @@ void few_queries(const Call& call) {
     float* scores = memory.of<float>(static_cast<size_t>(rows * (call.keys + call.value_dim)));
     float* sums = scores + rows * call.keys;
     std::fill_n(sums, rows * call.value_dim, 0.0F);
-    for (int64_t key = call.first(0); key < call.keys; ++key)
+    for (int64_t key = call.pattern.mask.defined() ? 0 : call.first(0); key < call.keys; ++key)
       for (int64_t i = 0; i < rows; ++i)
         scores[i * call.keys + key] = cpu::dot(call.q.at(b, group * shared + i / call.length, i % call.length),
                                                call.k.at(b, group, key), call.dim, call.narrow);
@@ -122,8 +129,10 @@ void query_block(const Call& call, const Packed& packed, int64_t b, int64_t head
   const int64_t rows = end - begin, size = call.size(), block = call.narrow ? 32 : 16;
   const auto room = [&](cpu::Scratch& memory, int64_t row) { return memory.of<char>(static_cast<size_t>(rows * row)); };
   // Keys from a panel's beginning on, with which the products can begin, to the end of a group.
-  const int64_t from = call.first(begin) / kPanel * kPanel;
-  const int64_t keys = (call.last(end - 1) - from + block - 1) / block * block, columns = to_multiple(keys, kPanel);
+  int64_t from = call.first(begin) / kPanel * kPanel, to = call.last(end - 1);
+  for (int64_t query = begin; query < end; ++query)
+    if (call.blind(b, query)) from = 0, to = call.keys;
+  const int64_t keys = to_multiple(to - from, block), columns = to_multiple(keys, kPanel);
   char* queries = room(queries_memory, call.dim * size);
   for (int64_t i = 0; i < rows; ++i)
     std::memcpy(queries + i * call.dim * size, call.q.at(b, head, begin + i), static_cast<size_t>(call.dim * size));

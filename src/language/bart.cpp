@@ -72,6 +72,9 @@ Tokens Bart::hidden(const Tokens& embedded, LanguageState* state) {
   return decode(tokens, state);
 }
 
-Tensor Bart::logits(const Tensor& hidden) { return words_->products(hidden) + logits_bias_; }
+Tensor Bart::logits(const Tensor& hidden) {
+  const Tensor logits = words_->products(hidden);
+  return logits_bias_.defined() ? logits + logits_bias_ : logits;
+}
 
 }  // namespace tessera

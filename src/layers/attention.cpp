@@ -64,7 +64,7 @@ Tensor Attention::mix(const Tokens& tokens, KeyValueCache* cache) {
     }
   }
   KeysAndValues seen{k, qkv.narrow(1, o.heads + o.groups(), o.groups()), tokens.mask};
-  if (cache) seen = cache->append(seen);
+  if (cache) seen = cache->append(seen), q = q.to(seen.keys.scalar_type());
   const int64_t keys = seen.keys.size(2);
   AttentionPattern pattern{.mask = seen.mask, .causal = o.causal, .window = o.window, .scale = o.scale, .cap = o.cap};
   const bool packed = o.causal && !cache && length > 1 && tokens.at.defined() && tokens.at.size(-1) == 2;

@@ -71,7 +71,10 @@ void ContiguousCache::store(CacheStorage storage) {
 }
 
 void ContiguousCache::put(Buffer& buffer, const Tensor& next) const {
-  if (storage_ == CacheStorage::kAsGiven) return extend(buffer.numbers, next, length_, 2);
+  if (storage_ == CacheStorage::kAsGiven) {  // what came first decides: a prefix in float32 before keys in bfloat16
+    const auto type = buffer.numbers.defined() ? buffer.numbers.scalar_type() : next.scalar_type();
+    return extend(buffer.numbers, next.to(type), length_, 2);
+  }
   if (next.requires_grad())
     throw Error("has no gradient in this type", "key-value cache", "keep it in float32 while training");
   if (storage_ == CacheStorage::kBfloat16) return extend(buffer.numbers, next.to(torch::kBFloat16), length_, 2);

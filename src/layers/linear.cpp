@@ -3,6 +3,7 @@
 #include <cmath>
 #include <limits>
 
+#include "core/compat.h"
 #include "core/error.h"
 #include "layers/variation.h"
 
@@ -40,7 +41,10 @@ Linear::Linear(int64_t in, int64_t out, bool with_bias, bool gated) : gated_(gat
 }
 
 Tensor Linear::plain(const Tensor& x, const After& after) {
-  Tensor y = tap(*this, vary(*this, x, torch::linear(x, weight, bias), {weight, bias}));
+  // Between prepared layers numbers are narrow; one that stayed as it is reads them as its weight is.
+  const bool narrow = x.scalar_type() == torch::kBFloat16 && weight.scalar_type() == torch::kFloat32;
+  const Tensor wide = narrow && autocast_type() == torch::kFloat32 ? x.to(torch::kFloat32) : x;
+  Tensor y = tap(*this, vary(*this, wide, torch::linear(wide, weight, bias), {weight, bias}));
   const auto activated = [&](const Tensor& z) { return after.activation ? after.activation(z) : z; };
   if (gated_) {
     const auto halves = y.chunk(2, -1);
@@ -53,14 +57,16 @@ Tensor Linear::plain(const Tensor& x, const After& after) {
 
 Tensor Linear::forward(const Tensor& x, const After& after) {
   if (!packed_) return plain(x, after);
-  if (!may_use_packed(*this, x) || Taps::wanted(*this, ""))
+  const auto kind = nonlinearity(after.activation);
+  const bool alone = !gated_ && kind == Nonlinearity::kIdentity && !after.residual.defined();
+  if (!may_use_packed(*this, x) || (!alone && Taps::wanted(*this, "")))
     throw Error("is prepared for inference alone", "linear layer",
                 "load the model anew for gradients, adapters and taps");
-  const auto kind = nonlinearity(after.activation);
   LinearFinish finish{.activation = kind.value_or(Nonlinearity::kIdentity),
                       .type = after.narrow ? narrow_type() : torch::kFloat32};
   if (kind) finish.residual = after.residual;
   Tensor y = packed_->forward(x, finish);
+  if (alone) return tap(*this, y);
   if (kind) return y;
   y = after.activation(y);
   return after.residual.defined() ? after.residual + y : y;

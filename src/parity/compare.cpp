@@ -90,7 +90,7 @@ class CaseRun {
       const auto found = outputs_.find(name);
       if (found != outputs_.end())
         result_.comparisons.push_back(compared(name, found->second, recorded(key)));
-      else if (case_.internals.contains(name))
+      else if (case_.internals.contains(name) || (prepared_ && system_.names.module_path(name)))
         result_.comparisons.push_back(
             {name, "not compared", "an internal of the reference without counterpart here", 0, 0});
       else

@@ -97,6 +97,17 @@ TEST(FusedAttentionInputTest, AQueryWithoutKeysSeesAllAlike) {
   }
 }
 
+TEST(FusedAttentionInputTest, ACausalQueryBehindPaddingAloneSeesAllAlike) {
+  const Tensor q = torch::randn({2, 2, 150, 16}), k = torch::randn({2, 2, 150, 16}), v = torch::randn({2, 2, 150, 16});
+  Tensor mask = torch::ones({2, 150}, torch::kBool);
+  mask[1].narrow(0, 0, 70).fill_(false);
+  const Tensor made = fused_attention(q, k, v, {.mask = mask, .causal = true, .scale = 0.25});
+  const Tensor wanted = plain(q, k, v, {.mask = mask, .causal = true, .scale = 0.25}).to(torch::kFloat32);
+  EXPECT_TRUE(made[1].narrow(1, 0, 70).allclose(v[1].mean(1, true).expand({2, 70, 16}), 1e-4, 1e-5));
+  EXPECT_TRUE(made[1].narrow(1, 70, 80).allclose(wanted[1].narrow(1, 70, 80), 1e-4, 1e-5));
+  EXPECT_TRUE(made[0].allclose(wanted[0], 1e-4, 1e-5));
+}
+
 TEST(FusedAttentionInputTest, ExtremeScoresStayFinite) {
   const Tensor q = torch::full({1, 1, 20, 8}, 1e15), k = torch::randn({1, 1, 20, 8}) * 1e14;
   const Tensor v = torch::randn({1, 1, 20, 8});
