@@ -21,7 +21,7 @@ VitOptions named() {
 template <class Type>
 bool every_block_has(const Vit& vit, const std::string& name) {
   for (const std::string block : {"blocks.0.", "blocks.1."})
-    if (!dynamic_cast<Type*>(vit.named_modules()[block + name].get())) return false;
+    if (!dynamic_cast<Type*>(vit.named_modules("", /*include_self=*/false)[block + name].get())) return false;
   return true;
 }
 
