@@ -12,6 +12,7 @@
 #include "kernels/cpu/scratch.h"
 #include "kernels/cpu/softmax.h"
 #include "kernels/cpu/tile_product.h"
+#include "kernels/flops.h"
 #include "kernels/panels.h"
 
 namespace tessera {
@@ -229,6 +230,7 @@ Tensor fused_attention(const Tensor& q, const Tensor& k, const Tensor& v, const 
     call.bias = bias.data_ptr<float>();
     call.bias_strides = bias.strides().vec();
   }
+  kernel_flops() += 2 * batch * heads * length * keys * (call.dim + call.value_dim);
   length <= kFewQueries ? few_queries(call) : many_queries(call);
   return result.permute({0, 2, 1, 3});
 }

@@ -10,6 +10,7 @@
 #include "kernels/cpu/small_batch.h"
 #include "kernels/cpu/tile_product.h"
 #include "kernels/cpu/unpack.h"
+#include "kernels/flops.h"
 #include "kernels/panels.h"
 #include "kernels/quantised.h"
 
@@ -257,6 +258,7 @@ Tensor PackedLinear::forward(const Tensor& given, const LinearFinish& finish) co
   if (how.residual.defined()) how.residual = how.residual.to(torch::kFloat32).expand(shape).contiguous();
   Tensor result = torch::empty(shape, x.options().dtype(finish.type));
   if (x.size(0) == 0) return result;
+  kernel_flops() += 2 * x.size(0) * inputs_ * outputs_ * (gated_ ? 2 : 1);
   const Call call = prepared(x, how, result);
   call.few ? few_rows(call) : many_rows(call);
   return result;

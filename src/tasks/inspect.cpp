@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "io/checkpoint.h"
+#include "kernels/flops.h"
 #include "language/language_model.h"
 #include "tasks/embed.h"
 
@@ -118,6 +119,7 @@ int64_t count_flops(const std::function<void()>& work) {
           .needsOutputs(true)
           .scopes({at::RecordScope::FUNCTION}));
   flops = 0;
+  const int64_t before = kernel_flops();
   try {
     work();
   } catch (...) {
@@ -125,7 +127,7 @@ int64_t count_flops(const std::function<void()>& work) {
     throw;
   }
   at::removeCallback(handle);
-  return flops;
+  return flops + kernel_flops() - before;
 }
 
 Inspection inspect(const Model& model, int64_t text_tokens) {
