@@ -61,7 +61,7 @@ int generate(GenerateArguments arguments) {
     }
   }
   std::optional<Model> draft;
-  if (!arguments.draft.empty()) draft = load_model(arguments.draft);
+  if (!arguments.draft.empty()) draft = prepared(load_model(arguments.draft), arguments.precision);
   TextGenerator generator(model, std::move(draft));
   const bool streams = !arguments.json && prompts.size() == 1;
   bool streamed = false;
