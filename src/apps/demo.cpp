@@ -93,7 +93,7 @@ std::vector<std::pair<std::string, std::string>> read_pairs(const std::string& f
   return pairs;
 }
 
-/// Names each picture in the languages of the demo that the model was trained with, and asks those that the file names.
+/// Names each picture in English, the language that the shipped model knows best, and asks what the file says.
 void ask_all(const Model& model, const std::string& file, Pictures& pictures) {
   auto* talker = dynamic_cast<Talker*>(model.module.get());
   if (!talker || !model.tokenizer) return;
@@ -103,8 +103,7 @@ void ask_all(const Model& model, const std::string& file, Pictures& pictures) {
   for (size_t i = 0; i < pictures.answers.size(); ++i) {
     PictureAnswers& picture = pictures.answers[i];
     std::vector<std::string> asked;
-    for (const std::string language : {"en", "de"})
-      if (std::count(known.begin(), known.end(), language) > 0) asked.push_back(Questions::naming(language));
+    if (known.empty() || std::count(known.begin(), known.end(), "en") > 0) asked.push_back(Questions::naming("en"));
     for (const auto& [name, question] : questions)
       if (name == picture.name || name == "*") asked.push_back(question);
     const Tensor pixels = pictures.pixels[static_cast<int64_t>(i)];
