@@ -2,6 +2,7 @@
 
 #include "encoders/classifier.h"
 #include "encoders/vit.h"
+#include "encoders/vit_published.h"
 #include "io/published_config.h"
 #include "layers/attention.h"
 #include "layers/family.h"
@@ -120,18 +121,8 @@ void read_opt_layer(PublishedConfig config, FrozenLanguageOptions& o) {
 
 Assembly assemble_frozen(const Json& json, const std::string& where) {
   PublishedConfig config(json, where);
-  VitOptions vit;
-  vit.image = config.pair("img_size", 224);
-  vit.patch = config.pair("patch_size", 16);
-  vit.channels = config.get<int64_t>("in_chans", 3);
-  vit.dim = config.get<int64_t>("embed_dim", 768);
-  vit.depth = config.get<int64_t>("depth", 12);
-  vit.heads = config.get<int64_t>("num_heads", 12);
-  vit.ffn = static_cast<int64_t>(static_cast<double>(vit.dim) * config.get<double>("mlp_ratio", 4));
-  vit.qkv_bias = config.get<bool>("qkv_bias", true);
-  vit.layer_scale = config.get<double>("init_values", 0);
-  vit.class_token = config.get<bool>("class_token", true);
-  vit.prefix_positions = !config.get<bool>("no_embed_class", false);
+  VitOptions vit = read_timm_vit(config);
+  vit.antialias_positions = false;
   vit.final_norm = false;
   FrozenLanguageOptions o;
   o.encoder = write_options(vit);

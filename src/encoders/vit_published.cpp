@@ -6,6 +6,28 @@
 #include "layers/family.h"
 
 namespace tessera {
+
+VitOptions read_timm_vit(PublishedConfig& config) {
+  VitOptions vit;
+  vit.image = config.pair("img_size", 224);
+  vit.patch = config.pair("patch_size", 16);
+  vit.channels = config.get<int64_t>("in_chans", 3);
+  vit.dim = config.get<int64_t>("embed_dim", 768);
+  vit.depth = config.get<int64_t>("depth", 12);
+  vit.heads = config.get<int64_t>("num_heads", 12);
+  vit.ffn = static_cast<int64_t>(static_cast<double>(vit.dim) * config.get<double>("mlp_ratio", 4));
+  vit.qkv_bias = config.get<bool>("qkv_bias", true);
+  vit.qk_norm = config.get<bool>("qk_norm", false);
+  vit.layer_scale = config.get<double>("init_values", 0);
+  vit.class_token = config.get<bool>("class_token", true);
+  vit.registers = config.get<int64_t>("reg_tokens", 0) + (config.get<bool>("distilled", false) ? 1 : 0);
+  vit.prefix_positions = !config.get<bool>("no_embed_class", false);
+  vit.pre_norm = config.get<bool>("pre_norm", false);
+  vit.patch_bias = !vit.pre_norm;
+  vit.antialias_positions = true;
+  return vit;
+}
+
 namespace {
 
 // Hugging Face: ViT and DeiT
@@ -90,27 +112,6 @@ Json timm_arguments(const std::string& architecture, const std::string& where) {
   if (m[1] == "deit3") arguments["init_values"] = 1e-6, arguments["no_embed_class"] = true;
   if (m[8].matched) arguments["pre_norm"] = true;
   return arguments;
-}
-
-VitOptions read_timm_vit(PublishedConfig& config) {
-  VitOptions vit;
-  vit.image = config.pair("img_size", 224);
-  vit.patch = config.pair("patch_size", 16);
-  vit.channels = config.get<int64_t>("in_chans", 3);
-  vit.dim = config.get<int64_t>("embed_dim", 768);
-  vit.depth = config.get<int64_t>("depth", 12);
-  vit.heads = config.get<int64_t>("num_heads", 12);
-  vit.ffn = static_cast<int64_t>(static_cast<double>(vit.dim) * config.get<double>("mlp_ratio", 4));
-  vit.qkv_bias = config.get<bool>("qkv_bias", true);
-  vit.qk_norm = config.get<bool>("qk_norm", false);
-  vit.layer_scale = config.get<double>("init_values", 0);
-  vit.class_token = config.get<bool>("class_token", true);
-  vit.registers = config.get<int64_t>("reg_tokens", 0) + (config.get<bool>("distilled", false) ? 1 : 0);
-  vit.prefix_positions = !config.get<bool>("no_embed_class", false);
-  vit.pre_norm = config.get<bool>("pre_norm", false);
-  vit.patch_bias = !vit.pre_norm;
-  vit.antialias_positions = true;
-  return vit;
 }
 
 Assembly assemble_timm(const Json& json, const std::string& where) {

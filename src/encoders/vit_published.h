@@ -7,6 +7,8 @@ namespace tessera {
 
 /// What the Hugging Face family of plain ViTs (vit, deit, vit_mae) shares.
 VitOptions read_hf_vit(PublishedConfig& config);
+/// What timm's arguments say of a ViT ("embed_dim", "num_heads", ...), as those who build on its code keep them.
+VitOptions read_timm_vit(PublishedConfig& config);
 /// Names of the layers "layer.{n}." of that family, at "blocks.{n}.".
 NameTable hf_vit_layers();
 /// Names of the whole tower, without prefix, at the module's own paths.

@@ -41,13 +41,7 @@ TEST(Hornet, AFilterCarriesWhatConvolutionsDoNot) {
   }
 }
 
-TEST(Hornet, DropPathIsOffOutsideTraining) {
-  const torch::NoGradGuard no_grad;
-  HornetOptions options = small();
-  options.drop_path = 0.9;
-  EXPECT_TRUE(torch::equal(drawn<Hornet>(options)->forward(pixels(32, 32)).x,
-                           drawn<Hornet>(small())->forward(pixels(32, 32)).x));
-}
+TEST(Hornet, DropPathIsOffOutsideTraining) { testing::expect_drop_path_off<Hornet>(small(), 32, 32); }
 
 TEST(Hornet, StagesAndGatesCanBeTapped) {
   const torch::NoGradGuard no_grad;

@@ -24,6 +24,15 @@ inline Tensor pixels(int64_t height, int64_t width, int64_t batch = 2, int64_t s
   return torch::randn({batch, 3, height, width});
 }
 
+/// Samples skip branches in training alone.
+template <class T, class Options>
+void expect_drop_path_off(Options options, int64_t height, int64_t width) {
+  const torch::NoGradGuard no_grad;
+  const Tensor picture = pixels(height, width), kept = drawn<T>(options)->forward(picture).x;
+  options.drop_path = 0.9;
+  EXPECT_TRUE(torch::equal(drawn<T>(options)->forward(picture).x, kept));
+}
+
 /// What every encoder of pictures promises: sizes of all kinds are read and laid out as layout() says, a sample does
 /// not depend on its batch, and other channels are refused.
 inline void expect_an_encoder(Encoder& encoder, const std::vector<std::pair<int64_t, int64_t>>& sizes) {

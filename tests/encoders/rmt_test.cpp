@@ -47,13 +47,7 @@ TEST(Rmt, WholeAndDecomposedAreOneOnASingleRow) {
   EXPECT_GT(apart(40), 100 * apart(4));
 }
 
-TEST(Rmt, DropPathIsOffOutsideTraining) {
-  const torch::NoGradGuard no_grad;
-  RmtOptions options = small();
-  options.drop_path = 0.9;
-  EXPECT_TRUE(
-      torch::equal(drawn<Rmt>(options)->forward(pixels(32, 24)).x, drawn<Rmt>(small())->forward(pixels(32, 24)).x));
-}
+TEST(Rmt, DropPathIsOffOutsideTraining) { testing::expect_drop_path_off<Rmt>(small(), 32, 24); }
 
 TEST(Rmt, LayersAndTheirAttentionCanBeTapped) {
   const torch::NoGradGuard no_grad;

@@ -94,13 +94,7 @@ TEST(Tnt, AnExcitationThatSaysNothingChangesNothing) {
   EXPECT_LT(distance(with->forward(pixels(16, 24)).x, without->forward(pixels(16, 24)).x), 1e-6);
 }
 
-TEST(Tnt, DropPathIsOffOutsideTraining) {
-  const torch::NoGradGuard no_grad;
-  TntOptions options = small();
-  options.drop_path = 0.9;
-  EXPECT_TRUE(
-      torch::equal(drawn<Tnt>(options)->forward(pixels(16, 24)).x, drawn<Tnt>(small())->forward(pixels(16, 24)).x));
-}
+TEST(Tnt, DropPathIsOffOutsideTraining) { testing::expect_drop_path_off<Tnt>(small(), 16, 24); }
 
 TEST(Tnt, BlocksAndBothAttentionsCanBeTapped) {
   const torch::NoGradGuard no_grad;
