@@ -8,10 +8,11 @@
 #include <vector>
 
 #include "kernels/cpu/finish.h"
+#include "kernels/cpu/pack_rows.h"
+#include "kernels/cpu/panel_product.h"
 #include "kernels/cpu/parallel.h"
 #include "kernels/cpu/scratch.h"
 #include "kernels/cpu/softmax.h"
-#include "kernels/cpu/tile_product.h"
 #include "kernels/flops.h"
 #include "kernels/panels.h"
 
@@ -24,6 +25,7 @@ namespace {
 constexpr int64_t kFewQueries = 4;       // fewer than it would pay to pack the keys for
 constexpr int64_t kScores = 128 * 1024;  // of a block of queries, which stay in a core's second cache
 constexpr int64_t kMostQueries = 128;    // of a block
+constexpr int64_t kLanes = 16;           // of the widest vectors; rows of scores are filled up to them
 
 int64_t to_multiple(int64_t count, int64_t of) { return (count + of - 1) / of * of; }
 
@@ -125,7 +127,7 @@ struct Packed {
 
 /// A block of queries of one head.
 void query_block(const Call& call, const Packed& packed, int64_t b, int64_t head, int64_t begin, int64_t end) {
-  thread_local cpu::Scratch queries_memory, scores_memory, weights_memory, sums_memory, factors_memory;
+  thread_local cpu::Scratch scores_memory, weights_memory, sums_memory, factors_memory;
   const auto kind = call.narrow ? cpu::ProductKind::kBfloat16 : cpu::ProductKind::kFloat32;
   const int64_t rows = end - begin, size = call.size(), block = call.narrow ? 32 : 16;
   const auto room = [&](cpu::Scratch& memory, int64_t row) { return memory.of<char>(static_cast<size_t>(rows * row)); };
@@ -133,24 +135,24 @@ void query_block(const Call& call, const Packed& packed, int64_t b, int64_t head
   int64_t from = call.first(begin) / kPanel * kPanel, to = call.last(end - 1);
   for (int64_t query = begin; query < end; ++query)
     if (call.blind(b, query)) from = 0, to = call.keys;
-  const int64_t keys = to_multiple(to - from, block), columns = to_multiple(keys, kPanel);
-  char* queries = room(queries_memory, call.dim * size);
-  for (int64_t i = 0; i < rows; ++i)
-    std::memcpy(queries + i * call.dim * size, call.q.at(b, head, begin + i), static_cast<size_t>(call.dim * size));
-  auto* scores = reinterpret_cast<float*>(room(scores_memory, columns * 4));
-  const int64_t key_width = to_multiple(call.dim, block);
-  cpu::multiply({kind, rows, columns, call.dim}, queries, packed.keys + from * key_width * size, scores);
+  const int64_t keys = to_multiple(to - from, kLanes), key_width = to_multiple(call.dim, block);
+  auto* scores = reinterpret_cast<float*>(room(scores_memory, keys * 4));
+  for (int64_t key = 0; key < keys; key += kPanel)
+    cpu::multiply_panel({kind, rows, std::min(kPanel, keys - key), call.dim, call.q.strides[2], keys},
+                        call.q.at(b, head, begin), packed.keys + (from + key) * key_width * size, scores + key);
   char* weights = room(weights_memory, keys * size);
   float* factors = factors_memory.of<float>(static_cast<size_t>(rows));
   for (int64_t i = 0; i < rows; ++i)
-    factors[i] = 1 / cpu::weigh(call.row(b, head, begin + i, scores + i * columns, from, from + keys), call.narrow,
+    factors[i] = 1 / cpu::weigh(call.row(b, head, begin + i, scores + i * keys, from, from + keys), call.narrow,
                                 weights + i * keys * size);
   const int64_t values = to_multiple(call.keys, block);
   auto* sums = reinterpret_cast<float*>(room(sums_memory, kPanel * 4));
   for (int64_t column = 0; column < call.value_dim; column += kPanel) {
-    cpu::multiply({kind, rows, kPanel, keys}, weights, packed.values + (column * values + from * kPanel) * size, sums);
+    const int64_t columns = std::min(kPanel, call.value_dim - column);
+    cpu::multiply_panel({kind, rows, columns, keys, keys, kPanel}, weights,
+                        packed.values + (column * values + from * kPanel) * size, sums);
     char* out = static_cast<char*>(call.result(b, begin, head)) + column * size;
-    put(call, sums, kPanel, rows, std::min(kPanel, call.value_dim - column), factors, out);
+    put(call, sums, kPanel, rows, columns, factors, out);
   }
 }
 
@@ -163,8 +165,9 @@ void many_queries(const Call& call) {
     query_block(call, {packed, packed + keys_size}, b, head, i * per_block, std::min(call.length, (i + 1) * per_block));
   };
   const auto pack = [&](char* at, int64_t b, int64_t group) {
-    cpu::pack_keys(call.k.at(b, group, 0), call.k.strides[2], call.keys, call.dim, call.narrow, at);
-    cpu::pack_values(call.v.at(b, group, 0), call.v.strides[2], call.keys, call.value_dim, call.narrow, at + keys_size);
+    cpu::pack_keys({call.k.at(b, group, 0), call.k.strides[2], call.keys, call.dim, call.narrow}, at);
+    cpu::pack_values({call.v.at(b, group, 0), call.v.strides[2], call.keys, call.value_dim, call.narrow},
+                     at + keys_size);
   };
   const int64_t items = call.batch * call.groups, size = keys_size + values_size;
   if (items >= 2 * at::get_num_threads()) {  // a group's keys stay in the cache of the thread that packed them
@@ -193,7 +196,7 @@ Tensor with_contiguous_rows(const Tensor& x) { return x.stride(3) == 1 && x.stri
 bool can_fuse_attention(const Tensor& q, const Tensor& k, const Tensor& v) {
   const auto type = q.scalar_type();
   if (type != torch::kFloat32 && type != torch::kBFloat16) return false;
-  if (type == torch::kBFloat16 && (!cpu::can_multiply(cpu::ProductKind::kBfloat16) || q.size(3) % 2 != 0)) return false;
+  if (type == torch::kBFloat16 && q.size(3) % 2 != 0) return false;
   for (const Tensor* tensor : {&q, &k, &v}) {
     if (!tensor->is_cpu() || tensor->scalar_type() != type) return false;
     if (torch::GradMode::is_enabled() && tensor->requires_grad()) return false;

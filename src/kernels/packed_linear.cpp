@@ -3,12 +3,11 @@
 #include <ATen/Functions.h>
 
 #include "core/error.h"
-#include "kernels/cpu/finish.h"
+#include "kernels/cpu/avx512_products.h"
+#include "kernels/cpu/layer_product.h"
 #include "kernels/cpu/parallel.h"
 #include "kernels/cpu/rows.h"
 #include "kernels/cpu/scratch.h"
-#include "kernels/cpu/small_batch.h"
-#include "kernels/cpu/tile_product.h"
 #include "kernels/cpu/unpack.h"
 #include "kernels/flops.h"
 #include "kernels/panels.h"
@@ -20,9 +19,8 @@ using torch::Tensor;
 
 namespace {
 
-constexpr int64_t kFew = 8;                                    // rows that are products of vectors
-constexpr int64_t kTileRows = 128, kTileColumns = 2 * kPanel;  // of a tile, whose sums stay in the second cache
-constexpr int kZero = 128;                                     // what is added to an int8 input to make it a uint8
+constexpr int64_t kFew = 8;  // rows that read every weight of int4 once, without unpacking it
+constexpr int kZero = 128;   // what is added to an int8 input to make it a uint8
 
 bool is_int4(Precision precision) { return precision == Precision::kInt4 || precision == Precision::kInt4Wide; }
 
@@ -52,33 +50,16 @@ Tensor filled_up(const Tensor& numbers, int64_t outputs) {
 
 }  // namespace
 
-/// One call: inputs in the form that the products read.
-struct PackedLinear::Call {
-  int64_t rows = 0;
-  const void* x = nullptr;  // rows x x_stride numbers
-  int64_t x_stride = 0;
+/// The inputs of one call in the form that the products read.
+struct PackedLinear::Inputs {
+  const void* x = nullptr;
+  int64_t stride = 0;                 // numbers from row to row
   const float* row_scales = nullptr;  // of int8; of int4 for few rows, rows x groups
-  cpu::Finish finish;
-  bool few = false;
-
-  /// The finish of the result's columns from `column` on, whose sums begin with output `output`.
-  cpu::Finish at(int64_t row, int64_t column, int64_t output) const {
-    cpu::Finish part = finish;
-    for (const float** numbers : {&part.column_scale, &part.column_offset, &part.bias})
-      if (*numbers) *numbers += output;
-    if (part.row_scale) part.row_scale += row;
-    if (part.residual) part.residual += row * part.residual_stride + column;
-    part.out = static_cast<char*>(part.out) + (row * part.out_stride + column) * (part.narrow ? 2 : 4);
-    return part;
-  }
 };
 
 PackedLinear::PackedLinear(const Tensor& weight, const Tensor& bias, Precision precision, bool gated)
     : precision_(precision), gated_(gated), inputs_(weight.size(1)), outputs_(weight.size(0)) {
   const torch::NoGradGuard no_gradient;
-  if (!can_compute(precision))
-    throw Error("cannot be computed on this processor", precision_names()[static_cast<size_t>(precision)],
-                "choose float32");
   if (gated && outputs_ % 2 != 0) throw Error("a gated layer has as many gates as values", "outputs");
   if (gated) outputs_ /= 2;
   const Tensor ordered = gated ? interleaved(weight) : weight;
@@ -108,7 +89,7 @@ PackedLinear::PackedLinear(const Tensor& weight, const Tensor& bias, Precision p
   if (bias.defined()) bias_ = filled_up(gated ? interleaved(bias) : bias, panels_.size(0) * kPanel);
 }
 
-bool PackedLinear::can_compute(Precision precision) { return cpu::can_multiply(product_kind(precision)); }
+bool PackedLinear::has_instructions_for(Precision precision) { return cpu::has_products_of(product_kind(precision)); }
 
 int64_t PackedLinear::bytes() const {
   int64_t sum = 0;
@@ -117,64 +98,40 @@ int64_t PackedLinear::bytes() const {
   return sum;
 }
 
-/// The inputs in the form that the products read, with zeros up to the width of a panel where rows are few.
-PackedLinear::Call PackedLinear::prepared(const Tensor& x, const LinearFinish& finish, Tensor& result) const {
-  thread_local cpu::Scratch inputs, scales;
-  Call call;
-  call.rows = x.size(0);
-  const bool narrow = x.scalar_type() == torch::kBFloat16;
-  const bool bytes = precision_ == Precision::kInt8;
-  const bool dots = bytes || is_int4(precision_) ? cpu::can_dot_int8() : cpu::can_dot_bfloat16();
-  call.few = call.rows <= kFew && dots && precision_ != Precision::kFloat32 && precision_ != Precision::kInt8Weights;
-  const bool groups = call.few && is_int4(precision_);
+PackedLinear::Inputs PackedLinear::inputs_of(const Tensor& x, bool few_int4) const {
+  thread_local cpu::Scratch numbers, scales;
+  const int64_t rows = x.size(0), together = cpu::inputs_together(product_kind(precision_));
+  const bool narrow = x.scalar_type() == torch::kBFloat16, bytes = precision_ == Precision::kInt8 || few_int4;
   const auto wanted = precision_ == Precision::kFloat32 ? torch::kFloat32 : torch::kBFloat16;
-  call.x = x.data_ptr();
-  call.x_stride = inputs_;
-  if (bytes || groups || x.scalar_type() != wanted || (call.few && width_ != inputs_)) {
-    const int64_t size = bytes || groups ? 1 : wanted == torch::kFloat32 ? 4 : 2;
-    call.x_stride = call.few ? width_ : inputs_;
-    char* copy = inputs.of<char>(static_cast<size_t>(call.rows * call.x_stride * size));
-    const int64_t scales_of_row = groups ? width_ / group_ : 1;
-    float* row_scales = bytes || groups ? scales.of<float>(static_cast<size_t>(call.rows * scales_of_row)) : nullptr;
-    cpu::in_parallel(call.rows, [&](int64_t row) {
-      const char* from = static_cast<const char*>(x.data_ptr()) + row * inputs_ * (narrow ? 2 : 4);
-      char* to = copy + row * call.x_stride * size;
-      std::fill(to + inputs_ * size, to + call.x_stride * size, 0);
-      const cpu::Row all{from, narrow, inputs_};
-      if (bytes) {
-        row_scales[row] = cpu::to_int8(all, kZero, reinterpret_cast<uint8_t*>(to));
-      } else if (groups) {
-        for (int64_t begin = 0; begin < inputs_; begin += group_)
-          row_scales[row * scales_of_row + begin / group_] =
-              cpu::to_int8({from + begin * (narrow ? 2 : 4), narrow, std::min(group_, inputs_ - begin)}, 0,
-                           reinterpret_cast<uint8_t*>(to + begin));
-      } else if (wanted == torch::kFloat32) {
-        cpu::to_float32(all, reinterpret_cast<float*>(to));
-      } else {
-        cpu::to_bfloat16(all, to);
-      }
-    });
-    call.x = copy;
-    call.row_scales = row_scales;
-  }
-  const auto numbers = [](const Tensor& of) { return of.defined() ? of.data_ptr<float>() : nullptr; };
-  call.finish = {.row_scale = bytes ? call.row_scales : nullptr,
-                 .column_scale = numbers(scales_),
-                 .column_offset = numbers(offsets_),
-                 .bias = numbers(bias_),
-                 .activation = finish.activation,
-                 .gated = gated_,
-                 .residual = numbers(finish.residual),
-                 .residual_stride = outputs_,
-                 .out = result.data_ptr(),
-                 .out_stride = outputs_,
-                 .narrow = result.scalar_type() == torch::kBFloat16};
-  return call;
+  const int64_t stride = few_int4 ? width_ : (inputs_ + together - 1) / together * together;
+  if (!bytes && x.scalar_type() == wanted && stride == inputs_) return {x.data_ptr(), stride};
+  const int64_t size = bytes ? 1 : wanted == torch::kFloat32 ? 4 : 2, scales_of_row = few_int4 ? width_ / group_ : 1;
+  char* copy = numbers.of<char>(static_cast<size_t>(rows * stride * size));
+  float* row_scales = bytes ? scales.of<float>(static_cast<size_t>(rows * scales_of_row)) : nullptr;
+  cpu::in_parallel(rows, [&](int64_t row) {
+    const char* from = static_cast<const char*>(x.data_ptr()) + row * inputs_ * (narrow ? 2 : 4);
+    char* to = copy + row * stride * size;
+    std::fill(to + inputs_ * size, to + stride * size, 0);
+    const cpu::Row all{from, narrow, inputs_};
+    if (few_int4) {
+      for (int64_t begin = 0; begin < inputs_; begin += group_)
+        row_scales[row * scales_of_row + begin / group_] =
+            cpu::to_int8({from + begin * (narrow ? 2 : 4), narrow, std::min(group_, inputs_ - begin)}, 0,
+                         reinterpret_cast<uint8_t*>(to + begin));
+    } else if (bytes) {
+      row_scales[row] = cpu::to_int8(all, kZero, reinterpret_cast<uint8_t*>(to));
+    } else if (wanted == torch::kFloat32) {
+      cpu::to_float32(all, reinterpret_cast<float*>(to));
+    } else {
+      cpu::to_bfloat16(all, to);
+    }
+  });
+  return {copy, stride, row_scales};
 }
 
 const void* PackedLinear::panels_from(int64_t panel, int64_t count) const {
   const char* at = static_cast<const char*>(panels_.data_ptr()) + panel * panels_.stride(0) * panels_.element_size();
-  if (precision_ != Precision::kInt8Weights && !is_int4(precision_)) return at;
+  if (!unpacks()) return at;
   thread_local cpu::Scratch unpacked;
   const int64_t inputs = padded_inputs(inputs_, torch::kBFloat16), size = inputs * kPanel * 2;
   char* out = unpacked.of<char>(static_cast<size_t>(count * size));
@@ -190,59 +147,52 @@ const void* PackedLinear::panels_from(int64_t panel, int64_t count) const {
   return out;
 }
 
-void PackedLinear::few_rows(const Call& call) const {
-  const int64_t together = gated_ ? 2 : 1, panels = panels_.size(0);
-  const bool integers = precision_ == Precision::kInt8;
-  cpu::in_parallel(panels / together, [&](int64_t item) {
-    alignas(64) float sums[kFew * kTileColumns];
+/// Few rows with weights in int4: each panel is read once by a thread, and its sums are finished there.
+void PackedLinear::few_rows(const cpu::LayerProduct& layer, const float* row_scales) const {
+  const int64_t together = gated_ ? 2 : 1, stride = together * kPanel;
+  const auto* scales = reinterpret_cast<const uint16_t*>(group_scales_.data_ptr());
+  cpu::in_parallel(panels_.size(0) / together, [&](int64_t item) {
+    alignas(64) float sums[kFew * 2 * kPanel];
     for (int64_t i = 0; i < together; ++i) {
       const int64_t panel = item * together + i;
-      const cpu::FewRows few{call.x, call.rows, call.x_stride, width_, sums + i * kPanel, kTileColumns};
-      const void* weights =
-          static_cast<const char*>(panels_.data_ptr()) + panel * panels_.stride(0) * panels_.element_size();
-      if (integers) {
-        cpu::dot_int8(few, static_cast<const int8_t*>(weights));
-      } else if (group_ > 0) {
-        const auto* scales = reinterpret_cast<const uint16_t*>(group_scales_.data_ptr());
-        cpu::dot_int4(few, static_cast<const uint8_t*>(weights),
-                      {scales + panel * group_scales_.stride(0), call.row_scales, group_});
-      } else {
-        cpu::dot_bfloat16(few, weights);
-      }
+      const auto* weights = static_cast<const uint8_t*>(panels_.data_ptr()) + panel * panels_.stride(0);
+      cpu::multiply_int4({static_cast<const int8_t*>(layer.x), layer.rows, layer.x_stride, width_, group_,
+                          scales + panel * group_scales_.stride(0), row_scales},
+                         weights, sums + i * kPanel, stride);
     }
     const int64_t column = item * kPanel;
-    cpu::finish({sums, integers, kTileColumns}, call.rows, std::min(kPanel, outputs_ - column),
-                call.at(0, column, item * together * kPanel));
+    cpu::finish({sums, false, stride}, layer.rows, std::min(kPanel, outputs_ - column),
+                layer.finish_at(0, column, item * stride));
   });
 }
 
-void PackedLinear::many_rows(const Call& call) const {
-  const int64_t panels = panels_.size(0), results = gated_ ? kPanel : kTileColumns;
-  const int64_t row_tiles = (call.rows + kTileRows - 1) / kTileRows, column_tiles = (panels + 1) / 2;
-  const int64_t rows_each = (call.rows + row_tiles - 1) / row_tiles;
-  const bool unpacks = precision_ == Precision::kInt8Weights || is_int4(precision_);
-  const auto tile = [&](const void* weights, int64_t column_tile, int64_t row_tile) {
-    thread_local cpu::Scratch sums;
-    const int64_t columns = std::min(kTileColumns, (panels - 2 * column_tile) * kPanel);
-    const int64_t row = row_tile * rows_each, rows = std::min(rows_each, call.rows - row);
-    const cpu::ProductKind kind = product_kind(precision_);
-    const int64_t size = kind == cpu::ProductKind::kInt8 ? 1 : kind == cpu::ProductKind::kBfloat16 ? 2 : 4;
-    float* out = sums.of<float>(static_cast<size_t>(kTileRows * kTileColumns));
-    cpu::multiply({kind, rows, columns, inputs_}, static_cast<const char*>(call.x) + row * call.x_stride * size,
-                  weights, out);
-    const int64_t column = column_tile * results;
-    cpu::finish({out, kind == cpu::ProductKind::kInt8, columns}, rows, std::min(results, outputs_ - column),
-                call.at(row, column, column_tile * kTileColumns));
-  };
-  if (!unpacks) {
-    cpu::in_parallel(column_tiles * row_tiles,
-                     [&](int64_t i) { tile(panels_from(2 * (i / row_tiles), 2), i / row_tiles, i % row_tiles); });
-    return;
-  }
-  cpu::in_parallel(column_tiles, [&](int64_t i) {
-    const void* weights = panels_from(2 * i, std::min<int64_t>(2, panels - 2 * i));
-    for (int64_t row_tile = 0; row_tile < row_tiles; ++row_tile) tile(weights, i, row_tile);
-  });
+void PackedLinear::run(const Tensor& x, const LinearFinish& finish, Tensor& result) const {
+  const bool few_int4 = group_ > 0 && x.size(0) <= kFew && cpu::has_products_of(cpu::ProductKind::kInt8);
+  const Inputs inputs = inputs_of(x, few_int4);
+  const auto numbers = [](const Tensor& of) { return of.defined() ? of.data_ptr<float>() : nullptr; };
+  const int64_t together = cpu::inputs_together(product_kind(precision_));
+  const cpu::LayerProduct layer{.kind = product_kind(precision_),
+                                .x = inputs.x,
+                                .rows = x.size(0),
+                                .inputs = (inputs_ + together - 1) / together * together,
+                                .x_stride = inputs.stride,
+                                .outputs = outputs_,
+                                .panels = [this](int64_t first, int64_t count) { return panels_from(first, count); },
+                                .panel_bytes = unpacks() ? padded_inputs(inputs_, torch::kBFloat16) * kPanel * 2
+                                                         : panels_.stride(0) * panels_.element_size(),
+                                .unpacks = unpacks(),
+                                .finish = {.row_scale = precision_ == Precision::kInt8 ? inputs.row_scales : nullptr,
+                                           .column_scale = numbers(scales_),
+                                           .column_offset = numbers(offsets_),
+                                           .bias = numbers(bias_),
+                                           .activation = finish.activation,
+                                           .gated = gated_,
+                                           .residual = numbers(finish.residual),
+                                           .residual_stride = outputs_,
+                                           .out = result.data_ptr(),
+                                           .out_stride = outputs_,
+                                           .narrow = result.scalar_type() == torch::kBFloat16}};
+  few_int4 ? few_rows(layer, inputs.row_scales) : cpu::multiply(layer);
 }
 
 Tensor PackedLinear::forward(const Tensor& given, const LinearFinish& finish) const {
@@ -259,8 +209,7 @@ Tensor PackedLinear::forward(const Tensor& given, const LinearFinish& finish) co
   Tensor result = torch::empty(shape, x.options().dtype(finish.type));
   if (x.size(0) == 0) return result;
   kernel_flops() += 2 * x.size(0) * inputs_ * outputs_ * (gated_ ? 2 : 1);
-  const Call call = prepared(x, how, result);
-  call.few ? few_rows(call) : many_rows(call);
+  run(x, how, result);
   return result;
 }
 

@@ -8,6 +8,10 @@
 
 namespace tessera {
 
+namespace cpu {
+struct LayerProduct;
+}
+
 /// What follows a linear layer, in the same pass over its results.
 struct LinearFinish {
   Nonlinearity activation = Nonlinearity::kIdentity;
@@ -17,19 +21,19 @@ struct LinearFinish {
 
 /// A linear layer for inference on a CPU, y = finish(x W^T + b), whose weights were packed once. It has no gradient.
 ///
-/// The result is computed in tiles that stay in a core's cache until they are finished. Few rows, as in decoding, are
-/// products of vectors that read every weight once. Precision::kInt8 rounds the inputs of each token to int8, int4
-/// those of each group while rows are few.
+/// The result is computed in tiles that stay in a core's cache until they are finished. Precision::kInt8 rounds the
+/// inputs of each token to int8, int4 those of each group while rows are few, as in decoding, and has instructions for
+/// that; more rows are products with its weights in bfloat16.
 class PackedLinear {
  public:
   /// @param weight  outputs x inputs
   /// @param bias    outputs; may be undefined
   /// @param gated   the second half of the outputs is multiplied by the first, which is activated: half as many results
-  /// @throws Error where the halves differ, or the processor cannot compute in this precision
+  /// @throws Error where the halves differ
   PackedLinear(const torch::Tensor& weight, const torch::Tensor& bias, Precision precision, bool gated = false);
 
-  /// Whether this processor has the instructions.
-  static bool can_compute(Precision precision);
+  /// Whether this processor has instructions for products of such numbers; without them it takes several.
+  static bool has_instructions_for(Precision precision);
 
   /// @param x  ... x inputs, float32 or bfloat16 -> ... x outputs
   torch::Tensor forward(const torch::Tensor& x, const LinearFinish& finish = {}) const;
@@ -43,10 +47,12 @@ class PackedLinear {
   int64_t bytes() const;
 
  private:
-  struct Call;
-  Call prepared(const torch::Tensor& x, const LinearFinish& finish, torch::Tensor& result) const;
-  void few_rows(const Call& call) const;
-  void many_rows(const Call& call) const;
+  struct Inputs;
+  Inputs inputs_of(const torch::Tensor& x, bool few_int4) const;
+  void run(const torch::Tensor& x, const LinearFinish& finish, torch::Tensor& result) const;
+  void few_rows(const cpu::LayerProduct& layer, const float* row_scales) const;
+  /// Whether the products read something else than what is kept.
+  bool unpacks() const { return precision_ == Precision::kInt8Weights || group_ > 0; }
   const void* panels_from(int64_t panel, int64_t count) const;
 
   Precision precision_;

@@ -24,9 +24,6 @@ std::string kind_of(const torch::nn::Module& module) {
 }  // namespace
 
 std::vector<PreparedPart> prepare(Module& model, Precision precision) {
-  if (!PackedLinear::can_compute(precision))
-    throw Error("cannot be computed on this processor", precision_names()[static_cast<size_t>(precision)],
-                "choose float32");
   const torch::NoGradGuard no_gradient;
   model.eval();
   std::vector<PreparedPart> parts;

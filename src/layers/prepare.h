@@ -19,7 +19,6 @@ struct PreparedPart {
 /// patches) take their fast forms, with weights packed in this precision. The model is in eval mode then and has no
 /// gradients. Tensors between blocks stay float32. Its weights are gone: it cannot be saved.
 /// @return every part that has parameters of its own
-/// @throws Error where the processor cannot compute in this precision
 std::vector<PreparedPart> prepare(Module& model, Precision precision);
 
 }  // namespace tessera

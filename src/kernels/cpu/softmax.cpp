@@ -33,37 +33,60 @@ HWY_INLINE void adjust(const cpu::ScoreRow& row) {
       if (!row.mask[key]) row.scores[key] = kHidden;
 }
 
-template <class Out>
-HWY_INLINE float exponentiate(const cpu::ScoreRow& row, float largest, Out* out) {
-  Vector sum = hn::Zero(Floats());
-  const auto end = static_cast<size_t>(row.end);
-  for (auto at = static_cast<size_t>(row.begin); at < end; at += lanes()) {
-    const size_t count = HWY_MIN(lanes(), end - at);
-    const Vector x = count == lanes() ? load(row.scores + at) : load_some(row.scores + at, count);
-    const Vector all = exponential(hn::Sub(x, of(largest)));
-    const Vector power = count == lanes() ? all : hn::IfThenElseZero(hn::FirstN(Floats(), count), all);
-    sum = hn::Add(sum, power);
-    if (count == lanes())
-      store(power, out + at);
-    else
-      store_some(power, out + at, count);
+HWY_INLINE float largest_of(const float* scores, size_t begin, size_t end) {
+  Vector most[4];
+  for (auto& part : most) part = of(std::numeric_limits<float>::lowest());
+  size_t at = begin;
+  for (; at + 4 * lanes() <= end; at += 4 * lanes())
+    for (size_t i = 0; i < 4; ++i) most[i] = hn::Max(most[i], load(scores + at + i * lanes()));
+  for (; at + lanes() <= end; at += lanes()) most[0] = hn::Max(most[0], load(scores + at));
+  if (at < end) {
+    const auto real = hn::FirstN(Floats(), end - at);
+    most[1] = hn::Max(most[1], hn::IfThenElse(real, load_some(scores + at, end - at), most[1]));
   }
-  std::memset(static_cast<void*>(out), 0, static_cast<size_t>(row.begin) * sizeof(Out));
-  std::memset(static_cast<void*>(out + row.end), 0, static_cast<size_t>(row.filled - row.end) * sizeof(Out));
+  const Vector all = hn::Max(hn::Max(most[0], most[1]), hn::Max(most[2], most[3]));
+  return hn::GetLane(hn::MaxOfLanes(Floats(), all));
+}
+
+/// e^(scale (score - largest)), never less than e^-87.
+template <class Out>
+HWY_INLINE Vector power_of(Vector score, Vector scale, Vector largest) {
+  const Vector x = hn::Max(hn::Mul(hn::Sub(score, largest), scale), of(-87.0F));
+  return sizeof(Out) == 2 ? coarse_exponential(x) : bounded_exponential(x);
+}
+
+template <class Out>
+HWY_INLINE float exponentiate(const cpu::ScoreRow& row, float scale, Out* out) {
+  const auto begin = static_cast<size_t>(row.begin), end = static_cast<size_t>(row.end);
+  const Vector largest = of(largest_of(row.scores, begin, end)), factor = of(scale);
+  Vector sum = hn::Zero(Floats());
+  size_t at = begin;
+  for (; at + lanes() <= end; at += lanes()) {
+    const Vector power = power_of<Out>(load(row.scores + at), factor, largest);
+    sum = hn::Add(sum, power);
+    store(power, out + at);
+  }
+  size_t written = end;
+  if (at < end) {
+    const Vector scores = load_some(row.scores + at, end - at);
+    const Vector power = hn::IfThenElseZero(hn::FirstN(Floats(), end - at), power_of<Out>(scores, factor, largest));
+    sum = hn::Add(sum, power);
+    if (at + lanes() <= static_cast<size_t>(row.filled))
+      store(power, out + at), written = at + lanes();
+    else
+      store_some(power, out + at, end - at);
+  }
+  std::memset(static_cast<void*>(out), 0, begin * sizeof(Out));
+  std::memset(static_cast<void*>(out + written), 0, (static_cast<size_t>(row.filled) - written) * sizeof(Out));
   return hn::GetLane(hn::SumOfLanes(Floats(), sum));
 }
 
 float weigh_row(const cpu::ScoreRow& row, bool narrow, void* weights) {
-  adjust(row);
-  Vector most = of(std::numeric_limits<float>::lowest());
-  for (auto at = static_cast<size_t>(row.begin); at < static_cast<size_t>(row.end); at += lanes()) {
-    const size_t count = HWY_MIN(lanes(), static_cast<size_t>(row.end) - at);
-    const Vector x = count == lanes() ? load(row.scores + at) : load_some(row.scores + at, count);
-    most = hn::Max(most, count == lanes() ? x : hn::IfThenElse(hn::FirstN(Floats(), count), x, most));
-  }
-  const float largest = hn::GetLane(hn::MaxOfLanes(Floats(), most));
-  if (narrow) return exponentiate(row, largest, static_cast<hwy::bfloat16_t*>(weights));
-  return exponentiate(row, largest, static_cast<float*>(weights));
+  const bool plain = !row.bias && !row.mask && row.cap == 0 && row.scale > 0;
+  if (!plain) adjust(row);
+  const float scale = plain ? row.scale : 1.0F;
+  if (narrow) return exponentiate(row, scale, static_cast<hwy::bfloat16_t*>(weights));
+  return exponentiate(row, scale, static_cast<float*>(weights));
 }
 
 template <class T>
@@ -106,30 +129,6 @@ HWY_EXPORT(dot_rows);
 HWY_EXPORT(add_row);
 
 namespace cpu {
-namespace {
-
-constexpr int64_t kPanel = 64;
-
-/// One word for each key and group of features, and zeros for the keys that fill up the last panel.
-template <class Word>
-void pack_words(const Word* keys, int64_t row_stride, int64_t count, int64_t words, int64_t filled, Word* panels) {
-  for (int64_t first = 0; first < count; first += kPanel, panels += filled * kPanel) {
-    const int64_t real = std::min(kPanel, count - first);
-    for (int64_t word = 0; word < filled; ++word) {
-      Word* out = panels + word * kPanel;
-      if (word >= words) {
-        std::fill_n(out, kPanel, Word(0));
-        continue;
-      }
-      const Word* from = keys + first * row_stride + word;
-      for (int64_t key = 0; key < real; ++key) out[key] = from[key * row_stride];
-      std::fill(out + real, out + kPanel, Word(0));
-    }
-  }
-}
-
-}  // namespace
-
 float weigh(const ScoreRow& row, bool narrow, void* weights) {
   return HWY_DYNAMIC_DISPATCH(weigh_row)(row, narrow, weights);
 }
@@ -138,30 +137,6 @@ float dot(const void* a, const void* b, int64_t count, bool narrow) {
 }
 void add_scaled(float factor, const void* x, int64_t count, bool narrow, float* y) {
   HWY_DYNAMIC_DISPATCH(add_row)(factor, x, count, narrow, y);
-}
-
-void pack_keys(const void* keys, int64_t row_stride, int64_t count, int64_t dim, bool narrow, void* panels) {
-  if (narrow)
-    return pack_words(static_cast<const uint32_t*>(keys), row_stride / 2, count, dim / 2, (dim + 31) / 32 * 16,
-                      static_cast<uint32_t*>(panels));
-  pack_words(static_cast<const uint32_t*>(keys), row_stride, count, dim, (dim + 15) / 16 * 16,
-             static_cast<uint32_t*>(panels));
-}
-
-void pack_values(const void* values, int64_t row_stride, int64_t count, int64_t dim, bool narrow, void* panels) {
-  const int64_t group = narrow ? 2 : 1, groups = (count + 16 * group - 1) / (16 * group) * 16;
-  const auto pack = [&](const auto* from, auto* out) {
-    for (int64_t first = 0; first < dim; first += kPanel)
-      for (int64_t at = 0; at < groups; ++at, out += kPanel * group)
-        for (int64_t i = 0; i < group; ++i) {
-          const int64_t key = at * group + i, real = key < count ? std::min(kPanel, dim - first) : 0;
-          const auto* row = from + key * row_stride + first;
-          for (int64_t feature = 0; feature < real; ++feature) out[feature * group + i] = row[feature];
-          for (int64_t feature = real; feature < kPanel; ++feature) out[feature * group + i] = 0;
-        }
-  };
-  if (narrow) return pack(static_cast<const uint16_t*>(values), static_cast<uint16_t*>(panels));
-  pack(static_cast<const uint32_t*>(values), static_cast<uint32_t*>(panels));
 }
 
 }  // namespace cpu

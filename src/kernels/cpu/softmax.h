@@ -23,10 +23,4 @@ float weigh(const ScoreRow& row, bool narrow, void* weights);
 float dot(const void* a, const void* b, int64_t count, bool narrow);
 void add_scaled(float factor, const void* x, int64_t count, bool narrow, float* y);
 
-/// Rows of keys as panels (see kernels/panels.h): keys are outputs.
-/// @param row_stride  numbers from key to key
-void pack_keys(const void* keys, int64_t row_stride, int64_t count, int64_t dim, bool narrow, void* panels);
-/// Rows of values as panels: the features are outputs, the keys inputs.
-void pack_values(const void* values, int64_t row_stride, int64_t count, int64_t dim, bool narrow, void* panels);
-
 }  // namespace tessera::cpu

@@ -2,8 +2,7 @@
 
 #include <omp.h>
 
-#include <ATen/Functions.h>
-
+#include <cstdlib>
 #include <dnnl.hpp>
 #include <string>
 #include <unordered_map>
@@ -62,29 +61,12 @@ bool is_reference(const dnnl::matmul::primitive_desc& planned) {
   return std::string(planned.impl_info_str()).starts_with("ref");
 }
 
-/// The same in float32 by LibTorch, a panel at a time.
-void multiply_float32(const TileProduct& tile, const void* x, const void* panels, void* sums) {
-  constexpr int64_t kPanel = 64;
-  const at::AutoDispatchBelowADInplaceOrView no_autograd;
-  const auto matrix = [](const void* of, int64_t rows, int64_t columns, int64_t stride) {
-    return at::from_blob(const_cast<void*>(of), {rows, columns}, {stride, 1}, at::kFloat);
-  };
-  const int64_t width = (tile.inputs + 15) / 16 * 16;
-  for (int64_t first = 0; first < tile.columns; first += kPanel) {
-    const int64_t columns = std::min(kPanel, tile.columns - first);
-    at::Tensor out = matrix(static_cast<float*>(sums) + first, tile.rows, columns, tile.columns);
-    at::mm_out(out, matrix(x, tile.rows, tile.inputs, tile.inputs),
-               matrix(static_cast<const float*>(panels) + first * width, tile.inputs, columns, kPanel));
-  }
-}
-
 /// A planned product with the memories that it reads and writes, for one thread.
 class Ready {
  public:
   explicit Ready(const TileProduct& tile) {
     const OneThread alone;
     const auto planned = plan(tile);
-    slow_ = is_reference(planned);
     product_ = dnnl::matmul(planned);
     x_ = memory(planned.src_desc(), engine(), nullptr);
     weight_ = memory(planned.weights_desc(), engine(), nullptr);
@@ -94,8 +76,6 @@ class Ready {
                   {DNNL_ARG_DST, sums_},
                   {DNNL_ARG_SCRATCHPAD, memory(planned.scratchpad_desc(), engine())}};
   }
-
-  bool slow() const { return slow_; }
 
   void run(const void* x, const void* panels, void* sums) {
     thread_local dnnl::stream stream(engine());
@@ -107,7 +87,6 @@ class Ready {
   }
 
  private:
-  bool slow_ = false;
   dnnl::matmul product_;
   memory x_, weight_, sums_;
   std::unordered_map<int, memory> arguments_;
@@ -123,7 +102,7 @@ struct Hash {
 
 }  // namespace
 
-void multiply(const TileProduct& tile, const void* x, const void* panels, void* sums) {
+void multiply_tile(const TileProduct& tile, const void* x, const void* panels, void* sums) {
   constexpr size_t kMost = 512;  // shapes that a thread keeps ready; oneDNN itself keeps their code
   thread_local std::unordered_map<TileProduct, Ready, Hash> ready;
   auto at = ready.find(tile);
@@ -131,14 +110,16 @@ void multiply(const TileProduct& tile, const void* x, const void* panels, void* 
     if (ready.size() >= kMost) ready.clear();
     at = ready.try_emplace(tile, tile).first;
   }
-  if (at->second.slow() && tile.kind == ProductKind::kFloat32) return multiply_float32(tile, x, panels, sums);
   at->second.run(x, panels, sums);
 }
 
-bool can_multiply(ProductKind kind) {
+bool has_tile_unit(ProductKind kind) {
+  static const std::string wanted = std::getenv("TESSERA_PRODUCTS") ? std::getenv("TESSERA_PRODUCTS") : "";
+  static const bool unit = dnnl::get_effective_cpu_isa() >= dnnl::cpu_isa::avx512_core_amx;
+  if (wanted == "registers" || (wanted != "onednn" && (!unit || kind == ProductKind::kFloat32))) return false;
   const auto possible = [](ProductKind of) {
     try {
-      return of == ProductKind::kFloat32 || !is_reference(plan({of, 16, 64, 64}));
+      return !is_reference(plan({of, 16, 64, 64}));
     } catch (const dnnl::error&) {
       return false;
     }

@@ -1,13 +1,12 @@
 #pragma once
 #include <cstdint>
 
+#include "kernels/cpu/panel_product.h"
+
 namespace tessera::cpu {
 
-/// What is multiplied: float32 x float32, bfloat16 x bfloat16 (sums in float32), uint8 x int8 (sums in int32).
-enum class ProductKind { kFloat32, kBfloat16, kInt8 };
-
-/// A product of some rows with some panels (see kernels/panels.h): sums = x W^T. Rows lie one behind the other: oneDNN
-/// has no fast way for others.
+/// A product of some rows with some panels (see kernels/panels.h) by oneDNN, which knows the units for tiles (AMX) that
+/// processors have beside their vectors: sums = x W^T. Rows lie one behind the other: it has no fast way for others.
 struct TileProduct {
   ProductKind kind = ProductKind::kFloat32;
   int64_t rows = 0, columns = 0, inputs = 0;
@@ -19,9 +18,10 @@ struct TileProduct {
 /// @param x       rows x inputs
 /// @param panels  of `columns` outputs; the first of them begins a panel
 /// @param sums    rows x columns, float or int32
-void multiply(const TileProduct& tile, const void* x, const void* panels, void* sums);
+void multiply_tile(const TileProduct& tile, const void* x, const void* panels, void* sums);
 
-/// Whether this processor has a fast way for such products. float32 is always possible.
-bool can_multiply(ProductKind kind);
+/// Whether such products are faster so: where the processor has a unit for their tiles. The environment variable
+/// TESSERA_PRODUCTS=onednn says yes wherever it is possible, TESSERA_PRODUCTS=registers no.
+bool has_tile_unit(ProductKind kind);
 
 }  // namespace tessera::cpu

@@ -55,10 +55,17 @@ HWY_INLINE void store_some(Vector x, T* to, size_t count) {
   store(x, part);
   std::memcpy(static_cast<void*>(to), part, count * sizeof(T));
 }
+#if !HWY_MEM_OPS_MIGHT_FAULT
+HWY_INLINE Vector load_some(const float* from, size_t count) {
+  return hn::MaskedLoad(hn::FirstN(Floats(), count), Floats(), from);
+}
+HWY_INLINE void store_some(Vector x, float* to, size_t count) {
+  hn::BlendedStore(x, hn::FirstN(Floats(), count), Floats(), to);
+}
+#endif
 
-/// e^x to 2 units in the last place; 0 below -87 and largest at 88.
-HWY_INLINE Vector exponential(Vector x) {
-  x = hn::Min(x, of(88.0F));
+/// e^x for x between -87.3 and 88, to 2 units in the last place.
+HWY_INLINE Vector bounded_exponential(Vector x) {
   const Vector whole = hn::Round(hn::Mul(x, of(1.44269504F)));  // x = whole ln 2 + rest
   Vector rest = hn::NegMulAdd(whole, of(0.693359375F), x);
   rest = hn::NegMulAdd(whole, of(-2.12194440e-4F), rest);
@@ -66,8 +73,22 @@ HWY_INLINE Vector exponential(Vector x) {
   for (const float factor : {1.0F / 120, 1.0F / 24, 1.0F / 6, 0.5F, 1.0F, 1.0F})
     power = hn::MulAdd(power, rest, of(factor));
   const auto exponent = hn::ShiftLeft<23>(hn::ConvertTo(Integers(), whole));
-  const Vector result = hn::BitCast(Floats(), hn::Add(hn::BitCast(Integers(), power), exponent));
-  return hn::IfThenElseZero(hn::Gt(x, of(-87.0F)), result);
+  return hn::BitCast(Floats(), hn::Add(hn::BitCast(Integers(), power), exponent));
+}
+
+/// The same to 8e-5, for what is rounded to bfloat16.
+HWY_INLINE Vector coarse_exponential(Vector x) {
+  const Vector halvings = hn::Mul(x, of(1.44269504F)), whole = hn::Round(halvings), rest = hn::Sub(halvings, whole);
+  Vector power = of(0.0551713214F);  // 2^rest on [-1/2, 1/2], the cubic of the smallest relative error
+  for (const float factor : {0.242610542F, 0.693260986F, 0.999928109F}) power = hn::MulAdd(power, rest, of(factor));
+  const auto exponent = hn::ShiftLeft<23>(hn::ConvertTo(Integers(), whole));
+  return hn::BitCast(Floats(), hn::Add(hn::BitCast(Integers(), power), exponent));
+}
+
+/// e^x; 0 below -87 and largest at 88.
+HWY_INLINE Vector exponential(Vector x) {
+  const Vector bounded = hn::Min(x, of(88.0F));
+  return hn::IfThenElseZero(hn::Gt(x, of(-87.0F)), bounded_exponential(bounded));
 }
 
 HWY_INLINE Vector sigmoid(Vector x) { return hn::Div(of(1), hn::Add(of(1), exponential(hn::Neg(x)))); }
