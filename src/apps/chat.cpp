@@ -31,7 +31,7 @@ struct ChatArguments {
 class Terminal {
  public:
   explicit Terminal(const ChatArguments& arguments)
-      : model_(prepared(open_adapted_model(arguments.model, arguments.adapter), arguments.precision)),
+      : model_(open_adapted_model(arguments.model, arguments.adapter, arguments.precision)),
         options_(arguments.decoding.over(default_decoding(model_))),
         conversation_(model_),
         json_(arguments.json),

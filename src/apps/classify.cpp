@@ -35,8 +35,7 @@ int classify(const ClassifyArguments& arguments) {
     options.labels = load_labels(arguments.labels_file);
   else if (!arguments.labels.empty())
     options.labels = split_labels(arguments.labels);
-  const PictureClassifier classifier(prepared(open_model(arguments.pictures.model), arguments.pictures.precision),
-                                     options);
+  const PictureClassifier classifier(open_model(arguments.pictures.model, arguments.pictures.precision), options);
   int status = 0;
   feed_pictures(classifier.processor(), inputs, arguments.pictures.feed(status), [&](const PictureBatch& batch) {
     const Tensor scores = classifier.probabilities(batch.pictures.pixel_values);

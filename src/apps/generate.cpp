@@ -47,7 +47,7 @@ Json to_json(const std::string& input, const GeneratedText& made, bool each) {
 
 int generate(GenerateArguments arguments) {
   const std::vector<std::string> prompts = prompts_of(arguments.prompts);
-  const Model model = prepared(open_adapted_model(arguments.model, arguments.adapter), arguments.precision);
+  const Model model = open_adapted_model(arguments.model, arguments.adapter, arguments.precision);
   TextGenerateOptions& options = arguments.text;
   options.decode = arguments.decoding.over(default_decoding(model));
   const bool each = options.decode.log_probabilities;
@@ -61,7 +61,7 @@ int generate(GenerateArguments arguments) {
     }
   }
   std::optional<Model> draft;
-  if (!arguments.draft.empty()) draft = prepared(load_model(arguments.draft), arguments.precision);
+  if (!arguments.draft.empty()) draft = open_model(arguments.draft, arguments.precision);
   TextGenerator generator(model, std::move(draft));
   const bool streams = !arguments.json && prompts.size() == 1;
   bool streamed = false;

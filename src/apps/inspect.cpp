@@ -2,6 +2,7 @@
 
 #include <cstdio>
 
+#include "apps/prepared_parts.h"
 #include "apps/verbs.h"
 #include "layers/prepare.h"
 #include "tasks/inputs.h"
@@ -19,16 +20,6 @@ std::string shape_of(const std::vector<int64_t>& shape) {
   std::string text;
   for (const int64_t extent : shape) text += (text.empty() ? "" : " x ") + std::to_string(extent);
   return text.empty() ? "scalar" : text;
-}
-
-/// 12345678 -> "12.3 M".
-std::string short_number(double value) {
-  const char* units[] = {"", " k", " M", " G", " T"};
-  size_t unit = 0;
-  for (; value >= 1000 && unit + 1 < std::size(units); ++unit) value /= 1000;
-  char text[32];
-  std::snprintf(text, sizeof text, unit == 0 ? "%.0f%s" : "%.2f%s", value, units[unit]);
-  return text;
 }
 
 Json to_json(const ForwardCost& cost) {
@@ -72,29 +63,6 @@ void print_text(const Inspection& found) {
     std::printf("FLOP counts the matrix products and convolutions that run, 2 for each multiply-add.\n");
 }
 
-Json to_json(const std::vector<PreparedPart>& parts) {
-  Json list = Json::array();
-  for (const auto& part : parts) {
-    list.push_back({{"path", part.path}, {"kind", part.kind}, {"parameters", part.parameters}, {"bytes", part.bytes}});
-    if (!part.left.empty()) list.back()["left"] = part.left;
-  }
-  return list;
-}
-
-/// How much was swapped, and one line for everything that stays as it is.
-void print_prepared(const std::vector<PreparedPart>& parts) {
-  size_t swapped = 0;
-  int64_t bytes = 0, numbers = 0;
-  for (const auto& part : parts)
-    if (part.left.empty()) ++swapped, bytes += part.bytes, numbers += part.parameters;
-  std::printf("%-12s %zu of %zu parts, with %s numbers in %s bytes\n", "prepared", swapped, parts.size(),
-              short_number(static_cast<double>(numbers)).c_str(), short_number(static_cast<double>(bytes)).c_str());
-  for (const auto& part : parts)
-    if (!part.left.empty())
-      std::printf("  %-40s %-14s %s numbers: %s\n", part.path.c_str(), part.kind.c_str(),
-                  short_number(static_cast<double>(part.parameters)).c_str(), part.left.c_str());
-}
-
 Json tensor_list(const Model& model) {
   Json list = Json::array();
   const Checkpoint checkpoint = Checkpoint::open(model.folder);
@@ -112,7 +80,7 @@ int run(const InspectArguments& arguments) {
   if (arguments.json) {
     Json json = to_json(found);
     if (arguments.tensors) json["tensors"] = tensors;
-    if (!arguments.prepared.empty()) json["prepared"] = to_json(parts);
+    if (!arguments.prepared.empty()) json["prepared"] = apps::to_json(parts);
     std::printf("%s\n", json_line(json).c_str());
   } else {
     print_text(found);

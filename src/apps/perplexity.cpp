@@ -18,8 +18,8 @@ struct PerplexityArguments {
 
 int measure(const PerplexityArguments& arguments) {
   const std::string text = read_file(arguments.file);
-  const Perplexity found = perplexity(
-      prepared(open_adapted_model(arguments.model, arguments.adapter), arguments.precision), text, arguments.options);
+  const Perplexity found =
+      perplexity(open_adapted_model(arguments.model, arguments.adapter, arguments.precision), text, arguments.options);
   if (arguments.json) {
     const Json line = {{"file", arguments.file},         {"tokens", found.tokens},
                        {"predicted", found.predicted},   {"mean_nll", found.mean_nll},

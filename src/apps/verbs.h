@@ -6,7 +6,7 @@
 
 namespace tessera::apps {
 
-/// Declares --precision. Pass what it is given to prepared().
+/// Declares --precision. Pass what it is given to open_model().
 void add_precision(CLI::App& command, std::string& precision);
 
 /// One verb of the program: it declares its options on the subcommand and returns what to run when it was chosen. The

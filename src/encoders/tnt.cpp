@@ -27,6 +27,7 @@ class ExcitedMlp : public Mlp {
     const Tensor t = Mlp::forward(x), mean = t.mean(1, /*keepdim=*/true);
     return t + t * torch::tanh(excite_->forward(torch::relu(squeeze_->forward(norm_->forward(mean)))));
   }
+  Tensor onto(const Tensor& residual, const Tensor& x) override { return FeedForward::onto(residual, x); }
 
  private:
   std::shared_ptr<Norm> norm_;

@@ -62,12 +62,11 @@ PackedLinear::PackedLinear(const Tensor& weight, const Tensor& bias, Precision p
   const torch::NoGradGuard no_gradient;
   if (gated && outputs_ % 2 != 0) throw Error("a gated layer has as many gates as values", "outputs");
   if (gated) outputs_ /= 2;
+  set_width();
   const Tensor ordered = gated ? interleaved(weight) : weight;
   if (is_int4(precision)) {
-    group_ = precision == Precision::kInt4 ? 32 : 128;
     const Quantised quantised = to_int4(ordered, group_);
     panels_ = to_int4_panels(quantised.numbers);
-    width_ = quantised.numbers.size(1);
     const int64_t count = panels_.size(0), groups = quantised.scales.size(1);
     group_scales_ = torch::constant_pad_nd(quantised.scales, {0, 0, 0, count * kPanel - quantised.scales.size(0)})
                         .view({count, kPanel, groups})
@@ -80,13 +79,54 @@ PackedLinear::PackedLinear(const Tensor& weight, const Tensor& bias, Precision p
     scales_ = filled_up(quantised.scales.squeeze(1), panels_.size(0) * kPanel);
     if (precision == Precision::kInt8)
       offsets_ = filled_up(quantised.numbers.sum(1, false, torch::kFloat32) * kZero, panels_.size(0) * kPanel);
-    width_ = padded_inputs(inputs_, torch::kInt8);
   } else {
-    const auto type = precision == Precision::kBfloat16 ? torch::kBFloat16 : torch::kFloat32;
-    panels_ = to_panels(ordered.to(type));
-    width_ = padded_inputs(inputs_, type);
+    panels_ = to_panels(ordered.to(panel_type()));
   }
   if (bias.defined()) bias_ = filled_up(gated ? interleaved(bias) : bias, panels_.size(0) * kPanel);
+}
+
+PackedLinear::PackedLinear(const std::map<std::string, Tensor>& parts, int64_t inputs, int64_t outputs,
+                           Precision precision, bool gated)
+    : precision_(precision), gated_(gated), inputs_(inputs), outputs_(gated ? outputs / 2 : outputs) {
+  set_width();
+  const auto part = [&](const std::string& name) { return parts.contains(name) ? parts.at(name) : Tensor(); };
+  panels_ = part("panels"), group_scales_ = part("group_scales");
+  bias_ = part("bias"), scales_ = part("scales"), offsets_ = part("offsets");
+  const int64_t panels = (outputs_ + kPanel - 1) / kPanel * (gated ? 2 : 1);
+  const int64_t numbers = panels * kPanel * width_ / (group_ > 0 ? 2 : 1);
+  const bool scaled = precision == Precision::kInt8 || precision == Precision::kInt8Weights;
+  bool fits = panels_.defined() && panels_.numel() == numbers && panels_.size(0) == panels && panels_.is_contiguous() &&
+              panels_.scalar_type() == panel_type();
+  for (const Tensor* of : {&bias_, &scales_, &offsets_})
+    fits = fits && (!of->defined() || (of->numel() == panels * kPanel && of->scalar_type() == torch::kFloat32));
+  fits = fits && scales_.defined() == scaled && offsets_.defined() == (precision == Precision::kInt8);
+  fits = fits && group_scales_.defined() == (group_ > 0);
+  if (fits && group_ > 0) fits = group_scales_.numel() == panels * kPanel * width_ / group_;
+  if (!fits)
+    throw Error("packed weights do not fit a layer of " + std::to_string(inputs) + " inputs and " +
+                    std::to_string(outputs) + " outputs",
+                "", "prepare the model anew");
+}
+
+std::map<std::string, Tensor> PackedLinear::parts() const {
+  std::map<std::string, Tensor> parts;
+  for (const auto& [name, part] :
+       {std::pair("panels", &panels_), std::pair("group_scales", &group_scales_), std::pair("bias", &bias_),
+        std::pair("scales", &scales_), std::pair("offsets", &offsets_)})
+    if (part->defined()) parts[name] = *part;
+  return parts;
+}
+
+/// How many inputs a panel has, with the zeros behind them.
+void PackedLinear::set_width() {
+  if (is_int4(precision_)) group_ = precision_ == Precision::kInt4 ? 32 : 128;
+  width_ = group_ > 0 ? (inputs_ + group_ - 1) / group_ * group_ : padded_inputs(inputs_, panel_type());
+}
+
+torch::ScalarType PackedLinear::panel_type() const {
+  if (group_ > 0) return torch::kUInt8;
+  if (precision_ == Precision::kInt8 || precision_ == Precision::kInt8Weights) return torch::kInt8;
+  return precision_ == Precision::kBfloat16 ? torch::kBFloat16 : torch::kFloat32;
 }
 
 bool PackedLinear::has_instructions_for(Precision precision) { return cpu::has_products_of(product_kind(precision)); }

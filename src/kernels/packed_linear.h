@@ -1,7 +1,9 @@
 #pragma once
 #include <torch/types.h>
 
+#include <map>
 #include <memory>
+#include <string>
 
 #include "kernels/nonlinearity.h"
 #include "kernels/precision.h"
@@ -32,6 +34,12 @@ class PackedLinear {
   /// @throws Error where the halves differ
   PackedLinear(const torch::Tensor& weight, const torch::Tensor& bias, Precision precision, bool gated = false);
 
+  /// The same of what parts() gave. @throws Error where the parts do not fit the shape
+  PackedLinear(const std::map<std::string, torch::Tensor>& parts, int64_t inputs, int64_t outputs, Precision precision,
+               bool gated = false);
+  /// What it keeps, by name: "panels" and, where it has them, "group_scales", "bias", "scales", "offsets".
+  std::map<std::string, torch::Tensor> parts() const;
+
   /// Whether this processor has instructions for products of such numbers; without them it takes several.
   static bool has_instructions_for(Precision precision);
 
@@ -54,6 +62,9 @@ class PackedLinear {
   /// Whether the products read something else than what is kept.
   bool unpacks() const { return precision_ == Precision::kInt8Weights || group_ > 0; }
   const void* panels_from(int64_t panel, int64_t count) const;
+
+  void set_width();
+  torch::ScalarType panel_type() const;
 
   Precision precision_;
   bool gated_;

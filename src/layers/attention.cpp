@@ -44,7 +44,13 @@ Tensor Attention::project(const Tensor& x) {
   return query_bias_.defined() ? qkv + torch::cat({query_bias_, torch::zeros_like(value_bias_), value_bias_}) : qkv;
 }
 
-Tensor Attention::mix(const Tokens& tokens, KeyValueCache* cache) {
+Tensor Attention::onto(const Tensor& residual, const Tokens& tokens, State* state) {
+  KeyValueCache* cache = state ? &dynamic_cast<KeyValueCache&>(*state) : nullptr;
+  return last_layer(*this, *proj_, context(tokens, cache), residual);
+}
+
+/// What the heads have read, side by side: B x L x heads d.
+Tensor Attention::context(const Tokens& tokens, KeyValueCache* cache) {
   const auto& o = options_;
   const int64_t batch = tokens.x.size(0), length = tokens.x.size(1);
   Tensor parts = project(tokens.x).view({batch, length, o.heads + 2 * o.groups(), o.width()});
@@ -82,8 +88,7 @@ Tensor Attention::mix(const Tokens& tokens, KeyValueCache* cache) {
     pattern.bias = pattern.bias.defined() ? pattern.bias + distance_bias : distance_bias;
   }
   const Tensor mixed = attend(*this, q, seen.keys, seen.values, pattern);
-  const Tensor context = tap(*this, mixed.transpose(1, 2).reshape({batch, length, o.heads * o.width()}), "context");
-  return tap(*this, proj_->forward(context));
+  return tap(*this, mixed.transpose(1, 2).reshape({batch, length, o.heads * o.width()}), "context");
 }
 
 Tensor attend(const torch::nn::Module& module, const Tensor& q, const Tensor& k, const Tensor& v,

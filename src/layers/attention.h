@@ -43,13 +43,14 @@ class Attention : public Mixer {
   /// of
   ///              real tokens); null: none. It is not a child: the owner of a table that layers share registers it.
   explicit Attention(const AttentionOptions& options, std::shared_ptr<PositionBias> bias = nullptr);
-  Tensor forward(const Tokens& tokens) override { return mix(tokens, nullptr); }
-  Tensor step(const Tokens& tokens, State& state) override { return mix(tokens, &dynamic_cast<KeyValueCache&>(state)); }
+  Tensor forward(const Tokens& tokens) override { return Attention::onto({}, tokens, nullptr); }
+  Tensor step(const Tokens& tokens, State& state) override { return Attention::onto({}, tokens, &state); }
+  Tensor onto(const Tensor& residual, const Tokens& tokens, State* state) override;
   std::shared_ptr<State> start() const override { return std::make_shared<ContiguousCache>(); }
   torch::ScalarType input_type() const override { return qkv_->narrow_type(); }
 
  private:
-  Tensor mix(const Tokens& tokens, KeyValueCache* cache);
+  Tensor context(const Tokens& tokens, KeyValueCache* cache);
   Tensor project(const Tensor& x);
 
   AttentionOptions options_;

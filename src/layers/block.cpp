@@ -49,17 +49,23 @@ Tokens Block::run(const Tokens& tokens, State* state) {
 
 Tensor Block::mixed(const Tokens& tokens, State* state) {
   const Tensor& x = tokens.x;
-  if (options_.post_norm) return norm1_->forward(x + branch(mix(tokens, state), after1_.get(), scale1_));
-  return x + branch(mix(tokens.with(norm1_->forward(x, mixer_->input_type())), state), after1_.get(), scale1_);
+  const Tokens read = options_.post_norm ? tokens : tokens.with(norm1_->forward(x, mixer_->input_type()));
+  const auto mix = [&] { return state ? mixer_->step(read, *state) : mixer_->forward(read); };
+  const Tensor sum =
+      is_plain(after1_.get(), scale1_) ? mixer_->onto(x, read, state) : x + branch(mix(), after1_.get(), scale1_);
+  return options_.post_norm ? norm1_->forward(sum) : sum;
 }
 
 Tensor Block::transformed(const Tensor& x) {
-  if (options_.post_norm) return norm2_->forward(x + branch(ffn_->forward(x), after2_.get(), scale2_));
-  return x + branch(ffn_->forward(norm2_->forward(x, ffn_->input_type())), after2_.get(), scale2_);
+  const Tensor read = options_.post_norm ? x : norm2_->forward(x, ffn_->input_type());
+  const Tensor sum =
+      is_plain(after2_.get(), scale2_) ? ffn_->onto(x, read) : x + branch(ffn_->forward(read), after2_.get(), scale2_);
+  return options_.post_norm ? norm2_->forward(sum) : sum;
 }
 
-Tensor Block::mix(const Tokens& tokens, State* state) {
-  return state ? mixer_->step(tokens, *state) : mixer_->forward(tokens);
+/// Whether a branch is added as it is.
+bool Block::is_plain(const Norm* after, const Tensor& scale) const {
+  return !after && !scale.defined() && (!is_training() || (options_.dropout == 0 && options_.drop_path == 0));
 }
 
 Tensor Block::branch(const Tensor& y, Norm* after, const Tensor& scale) {

@@ -35,10 +35,10 @@ class Block : public Module {
 
  private:
   Tokens run(const Tokens& tokens, State* state);
-  Tensor mix(const Tokens& tokens, State* state);
   Tensor mixed(const Tokens& tokens, State* state);
   Tensor transformed(const Tensor& x);
   Tensor branch(const Tensor& y, Norm* after, const Tensor& scale);
+  bool is_plain(const Norm* after, const Tensor& scale) const;
 
   BlockOptions options_;
   std::shared_ptr<Convolution> position1_, position2_;

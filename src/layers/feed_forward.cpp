@@ -22,17 +22,19 @@ Mlp::Mlp(int64_t dim, int64_t hidden, const std::string& activation_name, int64_
       up_(add<Linear>("up", dim, hidden, bias)),
       down_(add<Linear>("down", hidden, out > 0 ? out : dim, bias)) {}
 
-Tensor Mlp::forward(const Tensor& x) { return tap(*this, down_->forward(activated(*up_, x))); }
+Tensor Mlp::onto(const Tensor& residual, const Tensor& x) {
+  return last_layer(*this, *down_, activated(*up_, x), residual);
+}
 
 GatedMlp::GatedMlp(int64_t dim, int64_t hidden, const std::string& activation_name, bool bias, int64_t out)
     : ActivatedFeedForward(activation_name),
       gate_up_(add<Linear>("gate_up", dim, 2 * hidden, bias, /*gated=*/!learned())),
       down_(add<Linear>("down", hidden, out > 0 ? out : dim, bias)) {}
 
-Tensor GatedMlp::forward(const Tensor& x) {
-  if (!learned()) return tap(*this, down_->forward(activated(*gate_up_, x)));
+Tensor GatedMlp::onto(const Tensor& residual, const Tensor& x) {
+  if (!learned()) return last_layer(*this, *down_, activated(*gate_up_, x), residual);
   const auto branches = gate_up_->forward(x).chunk(2, -1);
-  return tap(*this, down_->forward(activate(branches[0]) * branches[1]));
+  return last_layer(*this, *down_, activate(branches[0]) * branches[1], residual);
 }
 
 }  // namespace tessera

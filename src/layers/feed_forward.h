@@ -31,7 +31,8 @@ class Mlp : public ActivatedFeedForward {
  public:
   /// @param out  width of the result; 0: dim
   Mlp(int64_t dim, int64_t hidden, const std::string& activation_name, int64_t out = 0, bool bias = true);
-  Tensor forward(const Tensor& x) override;
+  Tensor forward(const Tensor& x) override { return Mlp::onto({}, x); }
+  Tensor onto(const Tensor& residual, const Tensor& x) override;
   torch::ScalarType input_type() const override { return up_->narrow_type(); }
 
  private:
@@ -44,7 +45,8 @@ class GatedMlp : public ActivatedFeedForward {
  public:
   /// @param out  width of the result; 0: dim
   GatedMlp(int64_t dim, int64_t hidden, const std::string& activation_name, bool bias = false, int64_t out = 0);
-  Tensor forward(const Tensor& x) override;
+  Tensor forward(const Tensor& x) override { return GatedMlp::onto({}, x); }
+  Tensor onto(const Tensor& residual, const Tensor& x) override;
   torch::ScalarType input_type() const override { return gate_up_->narrow_type(); }
 
  private:

@@ -30,7 +30,17 @@ bool may_use_packed(const torch::nn::Module& module, const Tensor& x) {
 std::string reason_to_stay(const torch::nn::Module& module, const Tensor& weight) {
   if (!module.children().empty()) return "has an adapter";
   if (!weight.is_cpu()) return "is not on the CPU";
-  return weight.scalar_type() == torch::kFloat32 ? "" : "is not float32";
+  return weight.is_floating_point() && weight.scalar_type() != torch::kFloat64 ? "" : "is not float32";
+}
+
+/// Logits are never computed with fewer than eight bits.
+Precision of_logits(Precision precision) {
+  const bool four = precision == Precision::kInt4 || precision == Precision::kInt4Wide;
+  return four ? Precision::kInt8 : precision;
+}
+
+std::map<std::string, Tensor> parts_of(const std::shared_ptr<const PackedLinear>& packed) {
+  return packed ? packed->parts() : std::map<std::string, Tensor>();
 }
 
 }  // namespace
@@ -72,17 +82,33 @@ Tensor Linear::forward(const Tensor& x, const After& after) {
   return after.residual.defined() ? after.residual + y : y;
 }
 
+Tensor last_layer(const torch::nn::Module& part, Linear& layer, const Tensor& x, const Tensor& residual) {
+  if (!residual.defined()) return tap(part, layer.forward(x));
+  if (Taps::wanted(part, "") || Taps::wanted(layer, "")) return residual + tap(part, layer.forward(x));
+  return layer.forward(x, {.residual = residual});
+}
+
 torch::ScalarType Linear::narrow_type() const {
   return packed_ && packed_->precision() != Precision::kFloat32 ? torch::kBFloat16 : torch::kFloat32;
 }
 
 std::string Linear::prepare(Precision precision) {
+  if (packed_) return "";  // a part that stands in two places
   if (weight_is_read) return "its weight is read by its owner";
   if (const std::string reason = reason_to_stay(*this, weight); !reason.empty()) return reason;
-  const bool four = precision == Precision::kInt4 || precision == Precision::kInt4Wide;
-  packed_ = std::make_shared<PackedLinear>(weight, bias, gives_logits && four ? Precision::kInt8 : precision, gated_);
+  packed_ = std::make_shared<PackedLinear>(weight, bias, own(precision), gated_);
   weight.set_data(packed_away(weight));
   return "";
+}
+
+Precision Linear::own(Precision precision) const { return gives_logits ? of_logits(precision) : precision; }
+
+std::map<std::string, Tensor> Linear::packed() const { return parts_of(packed_); }
+
+void Linear::restore(Precision precision, const std::map<std::string, Tensor>& parts) {
+  if (parts.empty()) return;
+  packed_ = std::make_shared<PackedLinear>(parts, weight.size(1), weight.size(0), own(precision), gated_);
+  weight.set_data(packed_away(weight));
 }
 
 Convolution::Convolution(const ConvolutionOptions& options) : options_(options) {
@@ -114,6 +140,14 @@ std::string Convolution::prepare(Precision precision) {
   return "";
 }
 
+std::map<std::string, Tensor> Convolution::packed() const { return parts_of(packed_); }
+
+void Convolution::restore(Precision precision, const std::map<std::string, Tensor>& parts) {
+  if (parts.empty()) return;
+  packed_ = std::make_shared<PackedLinear>(parts, weight.numel() / weight.size(0), weight.size(0), precision);
+  weight.set_data(packed_away(weight));
+}
+
 Tensor Convolution::forward(const Tensor& x) {
   const auto& o = options_;
   if (packed_ && may_use_packed(*this, x)) return tap(*this, of_patches(x));
@@ -126,16 +160,29 @@ Embedding::Embedding(int64_t count, int64_t dim, double deviation, int64_t paddi
 }
 
 std::string Embedding::prepare(Precision precision) {
+  if (packed_ || narrow_.defined()) return "";
   if (const std::string reason = reason_to_stay(*this, weight); !reason.empty()) return reason;
-  const bool four = precision == Precision::kInt4 || precision == Precision::kInt4Wide;
   if (gives_products)
-    packed_ = std::make_shared<PackedLinear>(weight, Tensor(), four ? Precision::kInt8 : precision);
+    packed_ = std::make_shared<PackedLinear>(weight, Tensor(), of_logits(precision));
   else if (precision == Precision::kFloat32)
     return "a table of float32 stays one";
   else
-    narrow_ = weight.to(torch::kBFloat16);
+    narrow_ = weight.detach().to(torch::kBFloat16);  // never the weight itself, which loses its numbers
   weight.set_data(packed_away(weight));
   return "";
+}
+
+std::map<std::string, Tensor> Embedding::packed() const {
+  return narrow_.defined() ? std::map<std::string, Tensor>{{"table", narrow_}} : parts_of(packed_);
+}
+
+void Embedding::restore(Precision precision, const std::map<std::string, Tensor>& parts) {
+  if (parts.empty()) return;
+  if (parts.contains("table"))
+    narrow_ = parts.at("table");
+  else
+    packed_ = std::make_shared<PackedLinear>(parts, weight.size(1), weight.size(0), of_logits(precision));
+  weight.set_data(packed_away(weight));
 }
 
 int64_t Embedding::packed_bytes() const {

@@ -23,6 +23,8 @@ class Linear : public Module, public Preparable {
   /// Its weight is packed; `weight` keeps its shape and loses its numbers. It stays as it is with an adapter on it, or
   /// where its owner reads the weight.
   std::string prepare(Precision precision) override;
+  std::map<std::string, Tensor> packed() const override;
+  void restore(Precision precision, const std::map<std::string, Tensor>& parts) override;
   int64_t packed_bytes() const override { return packed_ ? packed_->bytes() : 0; }
   bool is_prepared() const { return packed_ != nullptr; }
   /// The type in which it reads its input without converting it, and gives what may be narrow.
@@ -35,10 +37,16 @@ class Linear : public Module, public Preparable {
 
  private:
   Tensor plain(const Tensor& x, const After& after);
+  Precision own(Precision precision) const;
 
   bool gated_;
   std::shared_ptr<const PackedLinear> packed_;
 };
+
+/// What a part's last layer makes of x, which the part reports to the taps as its own output, and the residual added:
+/// in the layer's pass where no tap asks for what lies between.
+/// @param residual  may be undefined
+Tensor last_layer(const torch::nn::Module& part, Linear& layer, const Tensor& x, const Tensor& residual);
 
 /// 2-D convolution over B x C x H x W.
 struct ConvolutionOptions {
@@ -53,6 +61,8 @@ class Convolution : public Module, public Preparable {
   Tensor forward(const Tensor& x);
   /// One whose kernels lie side by side, as that of patches, is a linear layer of each patch; others stay as they are.
   std::string prepare(Precision precision) override;
+  std::map<std::string, Tensor> packed() const override;
+  void restore(Precision precision, const std::map<std::string, Tensor>& parts) override;
   int64_t packed_bytes() const override { return packed_ ? packed_->bytes() : 0; }
 
   Tensor weight;  ///< out x in / groups x kernel height x kernel width
@@ -76,6 +86,8 @@ class Embedding : public Module, public Preparable {
   Tensor products(const Tensor& x);
   /// A table that gives products is packed for them; another is kept in bfloat16 but for float32.
   std::string prepare(Precision precision) override;
+  std::map<std::string, Tensor> packed() const override;
+  void restore(Precision precision, const std::map<std::string, Tensor>& parts) override;
   int64_t packed_bytes() const override;
 
   Tensor weight;                ///< count x dim

@@ -26,6 +26,11 @@ class Mixer : public Module {
   virtual Tensor forward(const Tokens& tokens) = 0;
   /// The type of features that it reads without converting them.
   virtual torch::ScalarType input_type() const { return torch::kFloat32; }
+  /// residual + forward(tokens), or + step(tokens, *state) where a state is given. One that ends in a linear layer adds
+  /// in the same pass.
+  virtual Tensor onto(const Tensor& residual, const Tokens& tokens, State* state) {
+    return residual + (state ? step(tokens, *state) : forward(tokens));
+  }
 
   /// A state that has seen nothing; null for a mixer that cannot go on with a sequence.
   virtual std::shared_ptr<State> start() const { return nullptr; }
@@ -40,6 +45,7 @@ class FeedForward : public Module {
   virtual Tensor forward(const Tensor& x) = 0;  // B x L x D -> B x L x D
   /// See Mixer.
   virtual torch::ScalarType input_type() const { return torch::kFloat32; }
+  virtual Tensor onto(const Tensor& residual, const Tensor& x) { return residual + forward(x); }
 };
 
 }  // namespace tessera

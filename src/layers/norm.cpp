@@ -13,8 +13,10 @@ Norm::Norm(int64_t dim, double eps, const std::string& kind)
 }
 
 std::string Norm::prepare(Precision) {
-  if (!weight.is_cpu() || weight.scalar_type() != torch::kFloat32) return "is not float32 on the CPU";
+  if (!weight.is_cpu() || weight.scalar_type() == torch::kFloat64) return "is not float32 on the CPU";
   if (!rms_ && !bias.defined()) return "a layer norm without bias has no fast form";
+  for (Tensor* numbers : {&weight, &bias})
+    if (numbers->defined()) numbers->set_data(numbers->to(torch::kFloat32));
   prepared_ = true;
   return "";
 }

@@ -1,6 +1,7 @@
 #pragma once
 #include <torch/types.h>
 
+#include <map>
 #include <string>
 
 #include "kernels/precision.h"
@@ -14,6 +15,13 @@ class Preparable {
   /// Takes the fast form from now on, for calls without a gradient.
   /// @return why it stays as it is; empty where it does not
   virtual std::string prepare(Precision precision) = 0;
+  /// What it packed, by names of its own; empty where it packed nothing.
+  virtual std::map<std::string, torch::Tensor> packed() const { return {}; }
+  /// Takes the fast form that prepare() with this precision left, with what packed() gave then.
+  /// @throws Error where the parts do not fit
+  virtual void restore(Precision precision, const std::map<std::string, torch::Tensor>& parts) {
+    if (parts.empty()) prepare(precision);
+  }
   /// The memory that its packed weights take.
   virtual int64_t packed_bytes() const { return 0; }
 };

@@ -1,4 +1,5 @@
 #pragma once
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -17,8 +18,19 @@ struct PreparedPart {
 
 /// Makes a model ready for inference on this CPU: its leaf parts (linear layers, norms, token tables, the embedding of
 /// patches) take their fast forms, with weights packed in this precision. The model is in eval mode then and has no
-/// gradients. Tensors between blocks stay float32. Its weights are gone: it cannot be saved.
+/// gradients. Tensors between blocks stay float32. Its weights are gone: it cannot be saved as it was published, but
+/// with save_prepared(). Weights may have any floating type; what is not packed is float32 then.
 /// @return every part that has parameters of its own
 std::vector<PreparedPart> prepare(Module& model, Precision precision);
+
+/// Writes what prepare() made, for load_prepared(): packed weights as they are in memory, other tensors under their
+/// paths. @throws Error where the file cannot be written
+void save_prepared(const Module& model, Precision precision, const std::filesystem::path& file);
+
+/// Fills a new model of the same options with it. Its packed weights are the mapping of the file, which processes share
+/// and which is read when it is needed.
+/// @return the precision
+/// @throws Error naming the tensor that is missing, surplus or does not fit
+Precision load_prepared(Module& model, const std::filesystem::path& file);
 
 }  // namespace tessera

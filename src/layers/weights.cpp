@@ -57,8 +57,8 @@ Tensor module_part(const Tensor& whole, const Place& place) {
 
 class Loader {
  public:
-  Loader(Module& module, const Checkpoint& checkpoint, const NameTable& names)
-      : checkpoint_(checkpoint), names_(names), targets_(named_tensors(module)) {}
+  Loader(Module& module, const Checkpoint& checkpoint, const NameTable& names, bool keep_types)
+      : checkpoint_(checkpoint), names_(names), keep_types_(keep_types), targets_(named_tensors(module)) {}
 
   StoredTensors run() {
     torch::NoGradGuard no_grad;
@@ -86,6 +86,9 @@ class Loader {
   void fill(const std::string& name, const Place& place) {
     Tensor& target = targets_.at(place.path);
     Tensor source = checkpoint_.tensor(name);
+    const bool keeps = keep_types_ && !filled_.contains(place.path) && source.is_floating_point();
+    if (keeps && target.is_floating_point() && target.scalar_type() != source.scalar_type())
+      target.set_data(torch::empty_like(target, source.scalar_type()));
     Tensor part = module_part(target, place);
     const Tensor published = published_part(target, place);
     if (joins_to(source.sizes(), published.sizes())) source = source.reshape(published.sizes());
@@ -132,6 +135,7 @@ class Loader {
 
   const Checkpoint& checkpoint_;
   const NameTable& names_;
+  bool keep_types_;
   std::map<std::string, Tensor> targets_;
   std::map<std::string, std::set<int64_t>> filled_;
   std::vector<std::string> unknown_;
@@ -149,8 +153,8 @@ std::map<std::string, Tensor> named_tensors(const Module& module) {
   return tensors;
 }
 
-StoredTensors load_weights(Module& module, const Checkpoint& checkpoint, const NameTable& names) {
-  return Loader(module, checkpoint, names).run();
+StoredTensors load_weights(Module& module, const Checkpoint& checkpoint, const NameTable& names, bool keep_types) {
+  return Loader(module, checkpoint, names, keep_types).run();
 }
 
 Tensor published_part(const Tensor& whole, const Place& place) {

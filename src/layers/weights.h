@@ -18,8 +18,10 @@ using StoredTensors = std::vector<StoredTensor>;
 /// Fills the parameters and buffers of a module from a checkpoint, strictly: every tensor of the file has a place or is
 /// ignored by the table, every parameter and buffer is filled, every shape fits. Float tensors are converted to the
 /// module's type; one of the same type is the mapping itself, copied page by page where it is written to.
+/// @param keep_types  weights keep the floating type of the file, for prepare(), which reads each once
 /// @throws Error naming the tensors
-StoredTensors load_weights(Module& module, const Checkpoint& checkpoint, const NameTable& names);
+StoredTensors load_weights(Module& module, const Checkpoint& checkpoint, const NameTable& names,
+                           bool keep_types = false);
 
 /// The tensors to write so that the file is as it was, but for values that changed. Without `stored` (a new model) the
 /// names are the table's and the floating type is `dtype`.

@@ -38,6 +38,9 @@ class WindowAttention : public Attention {
   WindowAttention(const AttentionOptions& options, const WindowOptions& window);
   /// @throws Error where the tokens fill no grid, or have prefix or suffix
   Tensor forward(const Tokens& tokens) override;
+  Tensor onto(const Tensor& residual, const Tokens& tokens, State* state) override {
+    return Mixer::onto(residual, tokens, state);  // windows are put together before they are added
+  }
   std::shared_ptr<State> start() const override { return nullptr; }
 
  private:

@@ -2,6 +2,7 @@
 
 #include "core/files.h"
 #include "layers/family.h"
+#include "layers/prepare.h"
 #include "layers/unfilled.h"
 #include "text/chat_template.h"
 #include "vlm/talker.h"
@@ -13,6 +14,7 @@ namespace {
 const char* const kConfigs[] = {"config.json", "open_clip_config.json"};
 const char* const kTokenizers[] = {"tokenizer.json",          "tokenizer.model", "spiece.model",
                                    "sentencepiece.bpe.model", "vocab.txt",       "vocab.json"};
+const char* const kPrepared = "prepared.safetensors";
 const char* const kInstructionTokenizer = "qformer_tokenizer";
 
 fs::path config_of(const fs::path& folder) {
@@ -64,31 +66,93 @@ void check_placeholder(const Model& model) {
 
 }  // namespace
 
-Model load_model(const fs::path& path, const fs::path& config) {
+namespace {
+
+/// Of the folder or file: the module with unfilled weights, and its names.
+Model unfilled_model(const fs::path& path, const fs::path& config) {
   if (!fs::exists(path))
     throw Error("does not exist", path.string(), "give a model folder, or a .safetensors file with its config");
-  const bool folder = fs::is_directory(path);
-  if (!folder && config.empty())
+  if (!fs::is_directory(path) && config.empty())
     throw Error("is a file without a config", path.string(), "give its folder, or the config.json beside it");
   const fs::path config_file = config.empty() ? config_of(path) : config;
   const Json json = parse_json(without_infinity(read_file(config_file)), config_file.string());
-  Model model;
-  {
-    const UnfilledWeights unfilled;  // load_weights() fills every one
-    model = make_model(json, config_file.string());
-  }
+  const UnfilledWeights unfilled;
+  Model model = make_model(json, config_file.string());
   model.folder = path;
+  return model;
+}
+
+/// What a folder holds beside config and weights.
+void load_companions(Model& model, const fs::path& path) {
+  load_processor(model, path);
+  model.tokenizer = tokenizer_of(path);
+  model.instruction_tokenizer = tokenizer_of(path / kInstructionTokenizer);
+  if (fs::exists(path / "generation_config.json")) model.generation = read_json(path / "generation_config.json");
+  model.chat_template = ChatTemplate::text_of(path);
+  check_placeholder(model);
+}
+
+void save_companions(const Model& model, const fs::path& folder) {
+  const bool open_clip = model.config.contains("model_cfg");
+  write_file(folder / (open_clip ? "open_clip_config.json" : "config.json"), model.config.dump(2) + "\n");
+  if (model.processor && !open_clip && !model.config.contains("pretrained_cfg"))
+    write_file(folder / "preprocessor_config.json", to_json(model.processor->options()).dump(2) + "\n");
+  if (model.tokenizer) model.tokenizer->save(folder);
+  if (model.instruction_tokenizer) model.instruction_tokenizer->save(folder / kInstructionTokenizer);
+  if (!model.generation.is_null()) write_file(folder / "generation_config.json", model.generation.dump(2) + "\n");
+  if (!model.chat_template.empty()) write_file(folder / "chat_template.jinja", model.chat_template);
+}
+
+void make_folder(const fs::path& folder) {
+  std::error_code failure;
+  fs::create_directories(folder, failure);
+  if (failure) throw Error("cannot be made: " + failure.message(), folder.string());
+}
+
+/// The weights that save_prepared_model() wrote; empty where there are none.
+fs::path prepared_file(const fs::path& folder) {
+  for (const char* name : {kPrepared, "prepared.safetensors.index.json"})
+    if (fs::exists(folder / name)) return folder / name;
+  return {};
+}
+
+}  // namespace
+
+Model load_model(const fs::path& path, const fs::path& config) {
+  if (is_prepared_folder(path))
+    throw Error("holds prepared weights, which are for inference alone", path.string(),
+                "name the folder that it was prepared from");
+  Model model = unfilled_model(path, config);
   model.stored = load_weights(*model.module, Checkpoint::open(path), model.names);
   model.module->eval();
-  if (folder) {
-    load_processor(model, path);
-    model.tokenizer = tokenizer_of(path);
-    model.instruction_tokenizer = tokenizer_of(path / kInstructionTokenizer);
-    if (fs::exists(path / "generation_config.json")) model.generation = read_json(path / "generation_config.json");
-    model.chat_template = ChatTemplate::text_of(path);
-    check_placeholder(model);
-  }
+  if (fs::is_directory(path)) load_companions(model, path);
   return model;
+}
+
+bool is_prepared_folder(const fs::path& folder) { return !prepared_file(folder).empty(); }
+
+Model load_prepared_model(const fs::path& path, std::optional<Precision> precision, std::vector<PreparedPart>* parts) {
+  Model model = unfilled_model(path, {});
+  if (const fs::path file = prepared_file(path); !file.empty()) {
+    const Precision stored = load_prepared(*model.module, file);
+    if (precision && stored != *precision)
+      throw Error("was prepared in " + precision_names()[static_cast<size_t>(stored)], path.string(),
+                  "ask for that, or prepare the published folder anew");
+  } else if (!precision) {
+    throw Error("was not prepared", path.string(), "choose a precision");
+  } else {
+    model.stored = load_weights(*model.module, Checkpoint::open(path), model.names, /*keep_types=*/true);
+    auto found = prepare(*model.module, *precision);
+    if (parts) *parts = std::move(found);
+  }
+  load_companions(model, path);
+  return model;
+}
+
+void save_prepared_model(const Model& model, Precision precision, const fs::path& folder) {
+  make_folder(folder);
+  save_prepared(*model.module, precision, folder / kPrepared);
+  save_companions(model, folder);
 }
 
 Model make_model(const Json& config, const std::string& where) {
@@ -101,18 +165,9 @@ Model make_model(const Json& config, const std::string& where) {
 }
 
 void save_model(const Model& model, const fs::path& folder, torch::ScalarType dtype) {
-  std::error_code failure;
-  fs::create_directories(folder, failure);
-  if (failure) throw Error("cannot be made: " + failure.message(), folder.string());
+  make_folder(folder);
   save_checkpoint(folder / "model.safetensors", published_tensors(*model.module, model.names, model.stored, dtype));
-  const bool open_clip = model.config.contains("model_cfg");
-  write_file(folder / (open_clip ? "open_clip_config.json" : "config.json"), model.config.dump(2) + "\n");
-  if (model.processor && !open_clip && !model.config.contains("pretrained_cfg"))
-    write_file(folder / "preprocessor_config.json", to_json(model.processor->options()).dump(2) + "\n");
-  if (model.tokenizer) model.tokenizer->save(folder);
-  if (model.instruction_tokenizer) model.instruction_tokenizer->save(folder / kInstructionTokenizer);
-  if (!model.generation.is_null()) write_file(folder / "generation_config.json", model.generation.dump(2) + "\n");
-  if (!model.chat_template.empty()) write_file(folder / "chat_template.jinja", model.chat_template);
+  save_companions(model, folder);
 }
 
 void Model::refuse(const std::string& purpose, const std::string& remedy) const {

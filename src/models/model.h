@@ -2,8 +2,10 @@
 #include <filesystem>
 #include <map>
 #include <memory>
+#include <optional>
 
 #include "core/options.h"
+#include "kernels/precision.h"
 #include "layers/weights.h"
 #include "processors/image_processor.h"
 #include "text/tokenizer.h"
@@ -11,6 +13,7 @@
 namespace tessera {
 
 class DualEncoder;
+struct PreparedPart;
 
 /// A model with all that its folder ships: the way in (processor, tokenizer), the weights, and what saving it back
 /// needs.
@@ -51,6 +54,20 @@ DualEncoder& Model::as<DualEncoder>(const std::string& purpose) const;
 /// @param config  a config.json to use instead of the folder's
 /// @throws Error
 Model load_model(const std::filesystem::path& path, const std::filesystem::path& config = {});
+
+/// Whether save_prepared_model() wrote the folder.
+bool is_prepared_folder(const std::filesystem::path& folder);
+
+/// A folder's model, ready for inference (see prepare()): packed as it is read, so that it never lies in memory in
+/// float32; or, of a folder that was prepared, mapped.
+/// @param precision  none: that of the prepared folder
+/// @throws Error also where the folder was prepared in another precision, or not at all and none is given
+/// @param parts  if not null, gets what became of each part, where it is packed now
+Model load_prepared_model(const std::filesystem::path& path, std::optional<Precision> precision,
+                          std::vector<PreparedPart>* parts = nullptr);
+
+/// Writes a folder with a prepared model's packed weights (prepared.safetensors) and all else that save_model() writes.
+void save_prepared_model(const Model& model, Precision precision, const std::filesystem::path& folder);
 
 /// Builds a model from a recipe's or config.json's options, with fresh weights, in training mode.
 /// @param where  for messages: the file that the config comes from

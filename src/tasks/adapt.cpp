@@ -2,6 +2,7 @@
 
 #include "core/error.h"
 #include "language/encoder_decoder.h"
+#include "layers/prepare.h"
 #include "tasks/inputs.h"
 #include "tune/adapter.h"
 #include "tune/prompted.h"
@@ -31,9 +32,12 @@ void adapt(Model& model, const std::filesystem::path& adapter) {
   model.module->eval();
 }
 
-Model open_adapted_model(const std::filesystem::path& folder, const std::filesystem::path& adapter) {
+Model open_adapted_model(const std::filesystem::path& folder, const std::filesystem::path& adapter,
+                         const std::string& precision) {
+  if (adapter.empty()) return open_model(folder, precision);
   Model model = open_model(folder);
-  if (!adapter.empty()) adapt(model, adapter);
+  adapt(model, adapter);
+  if (!precision.empty()) prepare(*model.module, precision_of(precision, "--precision"));
   return model;
 }
 

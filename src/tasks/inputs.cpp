@@ -15,7 +15,6 @@
 #include "data/image_folder.h"
 #include "io/checkpoint.h"
 #include "io/image.h"
-#include "layers/prepare.h"
 
 namespace tessera {
 namespace fs = std::filesystem;
@@ -147,11 +146,10 @@ fs::path default_model_folder() {
               remedy);
 }
 
-Model open_model(const fs::path& folder) { return load_model(folder.empty() ? default_model_folder() : folder); }
-
-Model prepared(Model model, const std::string& precision) {
-  if (!precision.empty()) prepare(*model.module, precision_of(precision, "--precision"));
-  return model;
+Model open_model(const fs::path& named, const std::string& precision) {
+  const fs::path folder = named.empty() ? default_model_folder() : named;
+  if (!precision.empty()) return load_prepared_model(folder, precision_of(precision, "--precision"));
+  return is_prepared_folder(folder) ? load_prepared_model(folder, {}) : load_model(folder);
 }
 
 uint64_t hash_bytes(const void* data, size_t size, uint64_t seed) {

@@ -37,12 +37,9 @@ Image read_picture(const std::string& path);
 std::filesystem::path default_model_folder();
 
 /// load_model() of the folder, or of the default one when it is empty.
-Model open_model(const std::filesystem::path& folder);
-
-/// The model, ready for inference in this precision (see prepare()); as it is where none is named.
-/// @param precision  see precision_names(); may be empty
-/// @throws Error for another name, or one that the processor cannot compute in
-Model prepared(Model model, const std::string& precision);
+/// @param precision  load_prepared_model() in this one instead (see precision_names()); empty: none, but for a folder
+///                   that was prepared
+Model open_model(const std::filesystem::path& folder, const std::string& precision = {});
 
 /// A number that tells models apart: a hash of the weights, the config and the processor's config.
 /// @throws Error when they cannot be read

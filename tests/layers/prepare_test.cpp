@@ -32,11 +32,13 @@ class Small : public Module {
                         std::make_shared<Attention>(attention), ffn);
     words_ = add<Embedding>("words", 50, attention.dim);
     words_->gives_products = true;
+    places_ = add<Embedding>("places", 50, attention.dim);
     eval();
   }
   Tensor forward(const Tensor& pixels) {
     Tokens tokens;
     tokens.x = patch_->forward(pixels).flatten(2).transpose(1, 2);
+    tokens.x = tokens.x + places_->forward(torch::arange(tokens.x.size(1)));
     return words_->products(block_->forward(tokens).x);
   }
   Embedding& words() { return *words_; }
@@ -45,7 +47,7 @@ class Small : public Module {
  private:
   std::shared_ptr<Convolution> patch_;
   std::shared_ptr<Block> block_;
-  std::shared_ptr<Embedding> words_;
+  std::shared_ptr<Embedding> words_, places_;
 };
 
 AttentionOptions rotary_attention() {
@@ -72,7 +74,8 @@ TEST_P(PrepareTest, APreparedModelGivesTheSame) {
     for (auto& parameter : model.parameters()) parameter.normal_(0, 0.3);
     const Tensor pixels = torch::randn({2, 3, 21, 16}), before = model.forward(pixels);
     const Tensor row = model.words().forward(torch::tensor({7}));
-    for (const auto& part : prepare(model, precision())) EXPECT_EQ(part.left, "") << part.path;
+    for (const auto& part : prepare(model, precision()))
+      EXPECT_TRUE(part.left.empty() || part.path == "places") << part.path << part.left;
     const Tensor after = model.forward(pixels);
     EXPECT_EQ(after.scalar_type(), torch::kFloat32);
     if (precision() == Precision::kFloat32)
@@ -81,6 +84,39 @@ TEST_P(PrepareTest, APreparedModelGivesTheSame) {
       EXPECT_GT(cosine(after, before), GetParam().starts_with("int4") ? 0.97 : 0.995);
     EXPECT_GT(cosine(model.words().forward(torch::tensor({7})), row), 0.999);
   }
+}
+
+TEST_P(PrepareTest, WhatWasSavedIsTheSameModelAndIsMapped) {
+  const torch::NoGradGuard no_gradient;
+  const std::string file = ::testing::TempDir() + "/" + GetParam() + ".safetensors";
+  for (const bool gated : {false, true}) {
+    const AttentionOptions attention = gated ? rotary_attention() : AttentionOptions{.dim = 32, .heads = 4};
+    Small model(gated, attention), again(gated, attention);
+    for (auto& parameter : model.parameters()) parameter.normal_(0, 0.3);
+    prepare(model, precision());
+    save_prepared(model, precision(), file);
+    EXPECT_EQ(load_prepared(again, file), precision());
+    const Tensor pixels = torch::randn({2, 3, 21, 16}), ids = torch::tensor({3, 49});
+    EXPECT_TRUE(torch::equal(again.forward(pixels), model.forward(pixels)));
+    EXPECT_TRUE(torch::equal(again.words().forward(ids), model.words().forward(ids)));
+    Small other(!gated, gated ? AttentionOptions{.dim = 32, .heads = 4} : rotary_attention());
+    EXPECT_THROW(load_prepared(other, file), Error);
+  }
+}
+
+TEST_P(PrepareTest, WeightsOfAnyFloatingTypeArePackedAsIfTheyWereFloat32) {
+  const torch::NoGradGuard no_gradient;
+  Small narrow(true, rotary_attention()), wide(true, rotary_attention());
+  const auto from = named_tensors(narrow), to = named_tensors(wide);
+  for (const auto& [path, tensor] : from) {
+    Tensor rounded = torch::randn(tensor.sizes()).to(torch::kBFloat16), target = tensor, copy = to.at(path);
+    target.set_data(rounded);
+    copy.copy_(rounded);
+  }
+  prepare(narrow, precision());
+  prepare(wide, precision());
+  const Tensor pixels = torch::randn({1, 3, 16, 16});
+  EXPECT_TRUE(torch::equal(narrow.forward(pixels), wide.forward(pixels)));
 }
 
 INSTANTIATE_TEST_SUITE_P(Precisions, PrepareTest, ::testing::ValuesIn(precision_names()), [](const auto& item) {
@@ -126,7 +162,8 @@ TEST(PreparedModelTest, ALayerWithAnAdapterStaysAsItIs) {
   std::vector<std::string> left;
   for (const auto& part : prepare(model, Precision::kFloat32))
     if (!part.left.empty()) left.push_back(part.path + " " + part.left);
-  EXPECT_THAT(left, ::testing::ElementsAre("block.attention.proj has an adapter"));
+  EXPECT_THAT(left,
+              ::testing::ElementsAre("block.attention.proj has an adapter", "places a table of float32 stays one"));
   EXPECT_TRUE(model.forward(pixels).allclose(before, 1e-4, 1e-4));
 }
 
