@@ -9,20 +9,6 @@ namespace tessera {
 
 using torch::Tensor;
 
-namespace {
-
-constexpr int64_t kRowsTogether = 16;  // that one thread takes at once
-
-/// Rows in groups, on all threads.
-void by_row(int64_t rows, const std::function<void(int64_t)>& work) {
-  cpu::in_parallel((rows + kRowsTogether - 1) / kRowsTogether, [&](int64_t group) {
-    const int64_t end = std::min(rows, (group + 1) * kRowsTogether);
-    for (int64_t row = group * kRowsTogether; row < end; ++row) work(row);
-  });
-}
-
-}  // namespace
-
 Tensor fused_norm(const Tensor& given, const Tensor& weight, const Tensor& bias, double eps, torch::ScalarType type) {
   const torch::NoGradGuard no_gradient;
   const Tensor x = given.contiguous();
@@ -36,7 +22,7 @@ Tensor fused_norm(const Tensor& given, const Tensor& weight, const Tensor& bias,
                        .narrow_out = type == torch::kBFloat16};
   const auto* from = static_cast<const char*>(x.data_ptr());
   auto* to = static_cast<char*>(result.data_ptr());
-  by_row(rows, [&](int64_t row) {
+  cpu::in_parallel_by_rows(rows, [&](int64_t row) {
     cpu::normalise(norm, from + row * dim * x.element_size(), to + row * dim * result.element_size());
   });
   return result;
@@ -46,7 +32,7 @@ void rotate_in_place(Tensor& x, const Tensor& cosine, const Tensor& sine, bool a
   const torch::NoGradGuard no_gradient;
   const int64_t length = x.size(1), heads = x.size(2), dim = x.size(3), pairs = cosine.size(-1);
   const bool narrow = x.scalar_type() == torch::kBFloat16;
-  by_row(x.size(0) * length, [&](int64_t row) {
+  cpu::in_parallel_by_rows(x.size(0) * length, [&](int64_t row) {
     const int64_t b = row / length, at = row % length;
     char* heads_of_row = static_cast<char*>(x.data_ptr()) + (b * x.stride(0) + at * x.stride(1)) * x.element_size();
     const int64_t angle = ((cosine.size(0) > 1 ? b : 0) * length + at) * pairs;

@@ -148,7 +148,7 @@ PackedLinear::Inputs PackedLinear::inputs_of(const Tensor& x, bool few_int4) con
   const int64_t size = bytes ? 1 : wanted == torch::kFloat32 ? 4 : 2, scales_of_row = few_int4 ? width_ / group_ : 1;
   char* copy = numbers.of<char>(static_cast<size_t>(rows * stride * size));
   float* row_scales = bytes ? scales.of<float>(static_cast<size_t>(rows * scales_of_row)) : nullptr;
-  cpu::in_parallel(rows, [&](int64_t row) {
+  cpu::in_parallel_by_rows(rows, [&](int64_t row) {
     const char* from = static_cast<const char*>(x.data_ptr()) + row * inputs_ * (narrow ? 2 : 4);
     char* to = copy + row * stride * size;
     std::fill(to + inputs_ * size, to + stride * size, 0);

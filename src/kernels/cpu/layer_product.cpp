@@ -1,5 +1,7 @@
 #include "kernels/cpu/layer_product.h"
 
+#include <ATen/Parallel.h>
+
 #include <algorithm>
 
 #include "kernels/cpu/parallel.h"
@@ -11,7 +13,8 @@ namespace {
 
 constexpr int64_t kPanel = 64;
 constexpr int64_t kPanelBytes = 512 * 1024;  // of a panel, which stays in a core's second cache from row to row
-constexpr int64_t kTileRows = 21 * kRegisterRows;
+constexpr int64_t kTileRows = 21 * kRegisterRows, kFewestRows = 8 * kRegisterRows;  // of a tile
+constexpr int64_t kTilesEach = 24;                                                  // for a thread
 
 int64_t bytes_of(ProductKind kind) { return 4 / inputs_together(kind); }
 
@@ -80,7 +83,10 @@ void multiply(const LayerProduct& layer) {
   const bool tiles = layer.x_stride == layer.inputs && has_tile_unit(layer.kind);
   const int64_t halves = layer.finish.gated ? 2 : 1, panels = (layer.outputs + kPanel - 1) / kPanel * halves;
   const int64_t together = tiles ? 2 : halves, columns = (panels + together - 1) / together;
-  const int64_t row_tiles = (layer.rows + kTileRows - 1) / kTileRows;
+  // Enough tiles that no thread waits long for another's last one.
+  const int64_t wanted = std::max<int64_t>(1, kTilesEach * at::get_num_threads() / columns);
+  const int64_t fewest = (layer.rows + kTileRows - 1) / kTileRows, most = (layer.rows + kFewestRows - 1) / kFewestRows;
+  const int64_t row_tiles = tiles || layer.unpacks ? fewest : std::max(fewest, std::min(wanted, most));
   const int64_t even = (layer.rows + row_tiles - 1) / row_tiles;
   const int64_t each = (even + kRegisterRows - 1) / kRegisterRows * kRegisterRows;
   const auto run = [&](int64_t column, int64_t row_tile, const void* weights) {

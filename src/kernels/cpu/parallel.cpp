@@ -29,4 +29,12 @@ void in_parallel(int64_t count, const std::function<void(int64_t)>& work) {
   if (thrown) std::rethrow_exception(thrown);
 }
 
+void in_parallel_by_rows(int64_t rows, const std::function<void(int64_t)>& work) {
+  constexpr int64_t kTogether = 8;
+  in_parallel((rows + kTogether - 1) / kTogether, [&](int64_t group) {
+    const int64_t end = std::min(rows, (group + 1) * kTogether);
+    for (int64_t row = group * kTogether; row < end; ++row) work(row);
+  });
+}
+
 }  // namespace tessera::cpu

@@ -9,4 +9,7 @@ namespace tessera::cpu {
 /// parallel region it runs on the calling thread.
 void in_parallel(int64_t count, const std::function<void(int64_t)>& work);
 
+/// The same for rows, which are too little work to be fetched one by one.
+void in_parallel_by_rows(int64_t rows, const std::function<void(int64_t row)>& work);
+
 }  // namespace tessera::cpu

@@ -39,10 +39,35 @@ HWY_INLINE void copy_row(const cpu::Row& row, Out* out) {
 void row_to_bfloat16(const cpu::Row& row, void* out) { copy_row(row, static_cast<hwy::bfloat16_t*>(out)); }
 void row_to_float32(const cpu::Row& row, float* out) { copy_row(row, out); }
 
+/// The largest magnitude, which is also that of the bits without the sign.
+template <class T>
+HWY_INLINE T largest_bits(const T* bits, size_t count, T without_sign) {
+  const hn::ScalableTag<T> all;
+  const size_t width = hn::Lanes(all);
+  auto even = hn::Zero(all), odd = hn::Zero(all);
+  const auto mask = hn::Set(all, without_sign);
+  size_t at = 0;
+  for (; at + 2 * width <= count; at += 2 * width) {
+    even = hn::Max(even, hn::And(hn::LoadU(all, bits + at), mask));
+    odd = hn::Max(odd, hn::And(hn::LoadU(all, bits + at + width), mask));
+  }
+  T most = hn::GetLane(hn::MaxOfLanes(all, hn::Max(even, odd)));
+  for (; at < count; ++at) most = HWY_MAX(most, static_cast<T>(bits[at] & without_sign));
+  return most;
+}
+
+HWY_INLINE float largest_magnitude(const cpu::Row& row) {
+  const auto count = static_cast<size_t>(row.count);
+  const uint32_t bits =
+      row.narrow ? uint32_t{largest_bits(static_cast<const uint16_t*>(row.numbers), count, uint16_t{0x7FFF})} << 16
+                 : largest_bits(static_cast<const uint32_t*>(row.numbers), count, 0x7FFFFFFFU);
+  float largest;
+  std::memcpy(&largest, &bits, sizeof(largest));
+  return largest;
+}
+
 float row_to_int8(const cpu::Row& row, int zero, uint8_t* out) {
-  Vector most = hn::Zero(Floats());
-  walk(row, [&](Vector x, size_t, size_t) HWY_ATTR { most = hn::Max(most, hn::Abs(x)); });
-  const float largest = hn::GetLane(hn::MaxOfLanes(Floats(), most));
+  const float largest = largest_magnitude(row);
   const float scale = largest / 127, inverse = largest > 0 && std::isfinite(largest) ? 127 / largest : 0;
   const hn::Rebind<uint8_t, Floats> bytes;
   walk(row, [&](Vector x, size_t at, size_t count) HWY_ATTR {
