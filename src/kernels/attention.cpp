@@ -199,7 +199,6 @@ bool can_fuse_attention(const Tensor& q, const Tensor& k, const Tensor& v) {
   if (type == torch::kBFloat16 && q.size(3) % 2 != 0) return false;
   for (const Tensor* tensor : {&q, &k, &v}) {
     if (!tensor->is_cpu() || tensor->scalar_type() != type) return false;
-    if (torch::GradMode::is_enabled() && tensor->requires_grad()) return false;
   }
   return true;
 }

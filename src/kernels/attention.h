@@ -23,8 +23,7 @@ struct AttentionPattern {
 torch::Tensor fused_attention(const torch::Tensor& q, const torch::Tensor& k, const torch::Tensor& v,
                               const AttentionPattern& pattern);
 
-/// Whether fused_attention() may take the place of the plain form: nothing needs a gradient, and all are of one type
-/// that it knows, on a CPU.
+/// Whether fused_attention() may take the place of the plain form: all are of one type that it knows, on a CPU.
 bool can_fuse_attention(const torch::Tensor& q, const torch::Tensor& k, const torch::Tensor& v);
 
 }  // namespace tessera

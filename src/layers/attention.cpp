@@ -6,6 +6,7 @@
 
 #include "core/error.h"
 #include "kernels/norm.h"
+#include "layers/attention_gradient.h"
 
 namespace tessera {
 
@@ -94,7 +95,10 @@ Tensor Attention::context(const Tokens& tokens, KeyValueCache* cache) {
 Tensor attend(const torch::nn::Module& module, const Tensor& q, const Tensor& k, const Tensor& v,
               AttentionPattern pattern) {
   if (pattern.scale == 0) pattern.scale = 1 / std::sqrt(static_cast<double>(q.size(-1)));
-  if (!Taps::wanted(module, "weights") && can_fuse_attention(q, k, v)) return fused_attention(q, k, v, pattern);
+  const bool learns = torch::GradMode::is_enabled() && (q.requires_grad() || k.requires_grad() || v.requires_grad());
+  const bool bias_learns = torch::GradMode::is_enabled() && pattern.bias.defined() && pattern.bias.requires_grad();
+  if (!Taps::wanted(module, "weights") && !bias_learns && can_fuse_attention(q, k, v))
+    return learns ? attention_with_gradient(q, k, v, pattern) : fused_attention(q, k, v, pattern);
   const int64_t batch = q.size(0), heads = q.size(1), length = q.size(2), keys = k.size(2), groups = k.size(1);
   // The heads that share a key stand one after the other, so that one product serves them all.
   const Tensor grouped = (q * pattern.scale).reshape({batch, groups, heads / groups * length, q.size(3)});

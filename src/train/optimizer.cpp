@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "core/error.h"
+#include "kernels/adamw.h"
 
 namespace tessera {
 namespace {
@@ -50,6 +51,14 @@ void AdamW::step(double factor) {
     const Tensor& gradient = parameter.grad();
     if (!gradient.defined()) continue;
     const double rate = o.learning_rate * factor * rate_[i];
+    const auto fits = [](const Tensor& x) { return x.is_cpu() && x.scalar_type() == torch::kFloat32; };
+    if (fits(parameter) && fits(gradient) && parameter.is_contiguous()) {
+      adamw_step(parameter, gradient.contiguous(), mean_[i], square_[i],
+                 {static_cast<float>(rate), static_cast<float>(decay_[i]), static_cast<float>(o.beta1),
+                  static_cast<float>(o.beta2), static_cast<float>(o.eps), static_cast<float>(correction1),
+                  static_cast<float>(correction2)});
+      continue;
+    }
     if (decay_[i] > 0) parameter.mul_(1 - rate * decay_[i]);
     mean_[i].mul_(o.beta1).add_(gradient, 1 - o.beta1);
     square_[i].mul_(o.beta2).addcmul_(gradient, gradient, 1 - o.beta2);

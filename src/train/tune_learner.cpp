@@ -1,7 +1,5 @@
 #include "train/tune_learner.h"
 
-#include <torch/csrc/autograd/autograd.h>
-
 #include <cmath>
 #include <cstdio>
 
@@ -13,6 +11,7 @@
 #include "layers/recompute.h"
 #include "tasks/adapt.h"
 #include "train/adapter_recipe.h"
+#include "train/row_loss.h"
 #include "train/run_files.h"
 #include "vlm/talker.h"
 
@@ -21,6 +20,11 @@ namespace {
 
 constexpr int64_t kIgnored = -100;
 constexpr int64_t kLongest = 1024;
+
+/// Hidden states to logits, rows x vocabulary.
+std::function<Tensor(const Tensor&)> head_of(LanguageModel& model) {
+  return [&model](const Tensor& hidden) { return model.logits(hidden.unsqueeze(0)).squeeze(0); };
+}
 
 /// Other values in some tensors, while it lives.
 class Swapped {
@@ -140,7 +144,7 @@ void TuneLearner::train(bool on) {
     if (auto* variation = dynamic_cast<Variation*>(module.get())) variation->train(on);
 }
 
-std::pair<Tensor, Tensor> TuneLearner::predict(LanguageModel& model, const TuneBatch& batch) const {
+std::pair<Tensor, Tensor> TuneLearner::read(LanguageModel& model, const TuneBatch& batch) const {
   Tokens tokens;
   if (vision_) {
     MultimodalBatch seen;
@@ -158,7 +162,7 @@ std::pair<Tensor, Tensor> TuneLearner::predict(LanguageModel& model, const TuneB
   const Tensor wanted = labels.ne(kIgnored);
   const Tensor at = wanted.flatten().nonzero().squeeze(1);
   const Tensor chosen = hidden.narrow(1, 0, length).reshape({-1, hidden.size(2)}).index_select(0, at);
-  return {model.logits(chosen.unsqueeze(0)).squeeze(0).to(torch::kFloat32), labels.masked_select(wanted)};
+  return {chosen, labels.masked_select(wanted)};
 }
 
 double TuneLearner::step(int64_t number) {
@@ -171,16 +175,15 @@ double TuneLearner::step(int64_t number) {
   }
   double sum = 0;
   for (const TuneBatch& part : parts) {
-    Tensor loss;
+    double loss = 0;
     {
       const Autocast autocast(precision_of(recipe_));
       std::optional<Recomputation> again;
       if (options_.checkpointing) again.emplace();
-      const auto [logits, labels] = predict(*model_, part);
-      loss = torch::cross_entropy_loss(logits, labels, {}, at::Reduction::Sum) / static_cast<double>(learned);
+      const auto [hidden, labels] = read(*model_, part);
+      loss = backward_by_rows(hidden, labels, head_of(*model_), 1 / static_cast<double>(learned));
     }
-    sum += checked_loss(loss, number);
-    torch::autograd::backward({loss}, {});
+    sum += checked_loss(torch::scalar_tensor(loss), number);
   }
   return sum;
 }
@@ -198,7 +201,8 @@ Scores TuneLearner::score(LanguageModel& model) const {
   double loss = 0, right = 0, count = 0;
   validation_->each([&](const TuneBatch& batch) {
     const Autocast autocast(precision_of(recipe_));
-    const auto [logits, labels] = predict(model, batch);
+    const auto [hidden, labels] = read(model, batch);
+    const Tensor logits = head_of(model)(hidden).to(torch::kFloat32);
     const Tensor losses = torch::cross_entropy_loss(logits, labels, {}, at::Reduction::None);
     loss += losses.to(torch::kFloat64).sum().item<double>();
     right += logits.argmax(-1).eq(labels).sum().item<double>();

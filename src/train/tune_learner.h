@@ -43,7 +43,7 @@ class TuneLearner : public Learner {
   std::unique_ptr<TuneBatches> read(const std::vector<std::string>& files, int64_t capacity) const;
   bool can_pack() const;
   /// The logits of the tokens that are learned, N x vocabulary, float32, and what they should be.
-  std::pair<Tensor, Tensor> predict(LanguageModel& model, const TuneBatch& batch) const;
+  std::pair<Tensor, Tensor> read(LanguageModel& model, const TuneBatch& batch) const;
   Scores score(LanguageModel& model) const;
   void train(bool on);
 

@@ -126,11 +126,12 @@ TEST(FusedAttentionInputTest, NoQueriesAndNoRowsAreNothing) {
   EXPECT_EQ(fused_attention(torch::empty({0, 1, 3, 8}), k.narrow(0, 0, 0), k.narrow(0, 0, 0), {}).size(0), 0);
 }
 
-TEST(FusedAttentionInputTest, WhatNeedsAGradientIsLeftToAutograd) {
-  const Tensor q = torch::randn({1, 1, 4, 8}).requires_grad_(), k = torch::randn({1, 1, 4, 8});
-  EXPECT_FALSE(can_fuse_attention(q, k, k));
-  const torch::NoGradGuard no_gradient;
-  EXPECT_TRUE(can_fuse_attention(q, k, k));
+TEST(FusedAttentionInputTest, OneTypeThatItKnowsIsFused) {
+  const Tensor q = torch::randn({1, 1, 4, 8}), odd = torch::randn({1, 1, 4, 7}).to(torch::kBFloat16);
+  EXPECT_TRUE(can_fuse_attention(q, q, q));
+  EXPECT_FALSE(can_fuse_attention(q, q, q.to(torch::kBFloat16)));
+  EXPECT_FALSE(can_fuse_attention(q.to(torch::kFloat64), q.to(torch::kFloat64), q.to(torch::kFloat64)));
+  EXPECT_FALSE(can_fuse_attention(odd, odd, odd));
 }
 
 }  // namespace
