@@ -84,6 +84,7 @@ class Side:
 
     def _stop(self):
         self._process.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, self._process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)  # or has ended
 
     def _ask(self, request):
         self._process.send_signal(signal.SIGCONT)
