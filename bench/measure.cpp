@@ -34,12 +34,16 @@ double status_megabytes(const std::string& name) {
 
 double resident_megabytes() { return status_megabytes("VmRSS:"); }
 
+double highest_megabytes() { return status_megabytes("VmHWM:"); }
+
+void forget_highest_megabytes() { std::ofstream("/proc/self/clear_refs") << "5"; }
+
 double peak_megabytes(const std::function<void()>& work) {
   ::malloc_trim(0);
-  std::ofstream("/proc/self/clear_refs") << "5";  // the peak is counted from here
+  forget_highest_megabytes();
   const double before = resident_megabytes();
   work();
-  return std::max(0.1, status_megabytes("VmHWM:") - before);
+  return std::max(0.1, highest_megabytes() - before);
 }
 
 Pair interleave(int runs, const std::function<void()>& ours, const std::function<void()>& peer) {

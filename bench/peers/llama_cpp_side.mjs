@@ -63,7 +63,7 @@ async function prefillRow(model, ids, flash) {
     forget(context, 1, 0);
     return model.read(context, 0, [ids]);
   };
-  return {time: async () => (await read()).ms, output: async () => model.numbers(context, (await read()).logits)};
+  return {measure: async () => (await read()).ms, output: async () => model.numbers(context, (await read()).logits)};
 }
 
 async function decodeRow(model, sequences, {context: begin, steps}, flash) {
@@ -83,7 +83,7 @@ async function decodeRow(model, sequences, {context: begin, steps}, flash) {
     }
     return {ms, logits};
   };
-  return {time: async () => (await run()).ms, output: async () => model.numbers(context, (await run()).logits)};
+  return {measure: async () => (await run()).ms, output: async () => model.numbers(context, (await run()).logits)};
 }
 
 await serve(async settings => {

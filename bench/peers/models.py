@@ -6,24 +6,31 @@ import numpy as np
 
 import safetensors
 
-VIT_DEPTH, BERT_DEPTH, LLAMA_DEPTH = 12, 12, 22
+DEPTH, LLAMA_DEPTH = 12, 22
 CONTEXT, STEPS, PREFILL, SEQUENCES = 128, 16, 512, 8  # of decoding, in tokens; read by the sides as well
+
+
+def _vit(size, dim, heads, depth):
+    return {"architecture": f"vit_{size}_patch16_224", "num_classes": 1000,
+            "model_args": {"embed_dim": dim, "depth": depth or DEPTH, "num_heads": heads, "patch_size": 16,
+                           "img_size": 224}}
 
 
 def configs(depth=None):
     """config.json by model; `depth` instead of the published one makes models that only check that all runs."""
-    vit = {"architecture": "vit_base_patch16_224", "num_classes": 1000,
-           "model_args": {"embed_dim": 768, "depth": depth or VIT_DEPTH, "num_heads": 12, "patch_size": 16,
-                          "img_size": 224}}
     bert = {"model_type": "bert", "architectures": ["BertForMaskedLM"], "hidden_size": 768,
-            "num_hidden_layers": depth or BERT_DEPTH, "num_attention_heads": 12, "intermediate_size": 3072,
+            "num_hidden_layers": depth or DEPTH, "num_attention_heads": 12, "intermediate_size": 3072,
             "vocab_size": 30522, "max_position_embeddings": 512, "type_vocab_size": 2, "hidden_act": "gelu",
             "layer_norm_eps": 1e-12}
     llama = {"model_type": "llama", "architectures": ["LlamaForCausalLM"], "hidden_size": 2048,
              "num_hidden_layers": depth or LLAMA_DEPTH, "num_attention_heads": 32, "num_key_value_heads": 4,
              "intermediate_size": 5632, "vocab_size": 32000, "max_position_embeddings": 2048, "rms_norm_eps": 1e-5,
              "rope_theta": 10000.0, "hidden_act": "silu", "tie_word_embeddings": False}
-    return {"vit": vit, "bert": bert, "llama": llama}
+    gpt2 = {"model_type": "gpt2", "architectures": ["GPT2LMHeadModel"], "n_embd": 768, "n_layer": depth or DEPTH,
+            "n_head": 12, "n_positions": 1024, "vocab_size": 50257, "activation_function": "gelu_new",
+            "layer_norm_epsilon": 1e-5, "resid_pdrop": 0.0}
+    return {"vit": _vit("base", 768, 12, depth), "vit-small": _vit("small", 384, 6, depth), "bert": bert,
+            "gpt2": gpt2, "llama": llama}
 
 
 def _linear(shapes, name, inputs, outputs):
@@ -88,8 +95,26 @@ def _llama_shapes(config):
     return shapes
 
 
-_SHAPES = {"vit": _vit_shapes, "bert": _bert_shapes, "llama": _llama_shapes}
-_LAST_OF_BRANCH = ("proj.weight", "fc2.weight", "output.dense.weight", "o_proj.weight", "down_proj.weight")
+def _gpt2_shapes(config):
+    dim, shapes = config["n_embd"], {}
+    shapes["transformer.wte.weight"] = (config["vocab_size"], dim)
+    shapes["transformer.wpe.weight"] = (config["n_positions"], dim)
+    for n in range(config["n_layer"]):
+        layer = f"transformer.h.{n}."
+        _norm(shapes, layer + "ln_1", dim)
+        _norm(shapes, layer + "ln_2", dim)
+        for name, inputs, outputs in (("attn.c_attn", dim, 3 * dim), ("attn.c_proj", dim, dim),
+                                      ("mlp.c_fc", dim, 4 * dim), ("mlp.c_proj", 4 * dim, dim)):
+            shapes[layer + name + ".weight"], shapes[layer + name + ".bias"] = (inputs, outputs), (outputs,)
+    _norm(shapes, "transformer.ln_f", dim)
+    return shapes
+
+
+_SHAPES = {"vit": _vit_shapes, "vit-small": _vit_shapes, "bert": _bert_shapes, "gpt2": _gpt2_shapes,
+           "llama": _llama_shapes}
+_LAST_OF_BRANCH = ("attn.proj.weight", "fc2.weight", "output.dense.weight", "o_proj.weight", "down_proj.weight",
+                   "c_proj.weight")
+_TABLES = ("wpe.weight", "pos_embed", "cls_token")
 
 
 def _random_weights(random, depth):
@@ -98,13 +123,13 @@ def _random_weights(random, depth):
 
     def draw(name, shape):
         numbers = random.standard_normal(shape, np.float32)
-        if "norm" in name.lower() and name.endswith("weight"):
+        if len(shape) == 1 and name.endswith("weight"):  # a norm's
             return 1 + 0.1 * numbers
-        if len(shape) == 1 or name in ("cls_token", "pos_embed"):
+        if len(shape) == 1 or name.endswith(_TABLES):
             return 0.02 * numbers
-        inputs = np.prod(shape[1:])
-        if name.endswith(_LAST_OF_BRANCH) and not name.startswith("patch_embed"):
-            inputs *= 2 * depth
+        inputs = shape[0] if ".c_" in name else np.prod(shape[1:])  # GPT-2 stores inputs x outputs
+        if name.endswith(_LAST_OF_BRANCH):
+            inputs = inputs * 2 * depth
         return numbers / np.float32(np.sqrt(inputs))
 
     return draw
@@ -112,10 +137,12 @@ def _random_weights(random, depth):
 
 def _inputs(model, random):
     """name -> (numbers, type)"""
-    if model == "vit":
-        return "pixels", random.standard_normal((8, 3, 224, 224), np.float32), "F32"
+    if model.startswith("vit"):
+        return "pixels", random.standard_normal((32 if model == "vit-small" else 8, 3, 224, 224), np.float32), "F32"
     if model == "bert":
         return "ids", random.integers(1000, 30000, (32, 128)), "I64"
+    if model == "gpt2":
+        return "ids", random.integers(0, 50257, (4, 512)), "I64"
     return "ids", random.integers(3, 32000, (SEQUENCES, PREFILL)), "I64"
 
 
@@ -128,7 +155,7 @@ def write(folder, model, depth=None):
     folder.mkdir(parents=True, exist_ok=True)
     random = np.random.default_rng(2026)
     shapes = _SHAPES[model](config)
-    blocks = config.get("num_hidden_layers") or config["model_args"]["depth"]
+    blocks = depth or (LLAMA_DEPTH if model == "llama" else DEPTH)
     # The language model has bfloat16 weights, as most are published, so that no side rounds them.
     safetensors.write(folder / "model.safetensors", shapes, _random_weights(random, blocks),
                       "BF16" if model == "llama" else "F32")

@@ -22,7 +22,7 @@ class Line:
     peers: tuple  # of SideOf: the ways of one peer
     bar: float = None  # what the ratio is to reach; None: none is set
     work: int = 1  # inputs or tokens of one run: the ratio is one of work in a time
-    unit: str = "ms"  # or "tokens/s"
+    unit: str = "ms"  # "tokens/s" or "MB"
     peer_row: str = ""  # where it is another one
     peer_work: int = 0  # likewise
 
@@ -32,11 +32,14 @@ class Group:
     """What runs in turns, with all its sides loaded at once."""
     model: str
     batches: tuple = ()
+    training: bool = False
     lines: list = field(default_factory=list)
 
 
 # The cosine that an output must have with that of Tessera in plain float32, or its time is not believed.
 TOLERANCE = {"float32": 0.9999, "bfloat16": 0.999, "bf16": 0.999, "int8": 0.99, "q8_0": 0.99, "int4": 0.9, "q4_0": 0.9}
+
+GRADIENT_TOLERANCE = 0.99  # likewise that of a training step, which is in bfloat16
 
 REFERENCE = SideOf("Tessera", "unprepared")
 
@@ -73,10 +76,19 @@ def _language(precision, form, prefill_bar):
     ])
 
 
+def _training(model, name):
+    ours = SideOf("Tessera", "bfloat16")
+    return Group(model, training=True, lines=[
+        Line(model, f"{name} bfloat16, training step", "step", ours, _torch("bfloat16")),
+        Line(model, f"{name} bfloat16, peak memory of training", "memory", ours, _torch("bfloat16"), unit="MB")])
+
+
 GROUPS = {
     "vit": _encoder("vit", "ViT-B/16", (1, 8)),
     "bert": _encoder("bert", "BERT-base 128 tokens", (1, 32)),
     "llama-bfloat16": _language("bfloat16", "bf16", 2.2),
     "llama-int8": _language("int8", "q8_0", 3.5),
     "llama-int4": _language("int4", "q4_0", 1.5),
+    "training-vit": _training("vit-small", "ViT-S/16 batch 32"),
+    "training-gpt2": _training("gpt2", "GPT-2 small 4 x 512"),
 }

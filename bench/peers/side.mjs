@@ -26,22 +26,22 @@ async function answer(rows, request) {
     fs.writeFileSync(request.output, new Uint8Array((await row.output()).buffer));
     return {written: request.output};
   }
-  const ms = [];
-  for (let i = 0; i < request.runs; ++i) ms.push(await row.time());
-  return {ms};
+  const values = [];
+  for (let i = 0; i < request.runs; ++i) values.push(await row.measure());
+  return {values};
 }
 
 /** A row that is one call; its result, a Float32Array, is the output. */
 export function rowOf(run) {
-  const time = async () => {
+  const measure = async () => {
     const begin = performance.now();
     await run();
     return performance.now() - begin;
   };
-  return {time, output: run};
+  return {measure, output: run};
 }
 
-/** @param load  settings -> {ready: the peer's name and version, rows: name -> {time(): ms, output(): Float32Array}} */
+/** @param load  settings -> {ready: the peer's name and version, rows: name -> {measure(): ms, output(): Float32Array}} */
 export async function serve(load) {
   try {
     const {ready, rows} = await load(JSON.parse(process.argv[2]));

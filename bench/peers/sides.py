@@ -3,7 +3,7 @@
 Its only argument is its settings, a JSON object: "folder" (of models.py), "threads", "batches" or "context" and "steps",
 and what that side needs besides. When it is ready, it prints {"ready": name and version}. Then it reads
 requests, a line of JSON each, and answers with a line:
-  {"row": name, "runs": 3}         -> {"ms": [12.1, 12.0, 12.3]}
+  {"row": name, "runs": 3}         -> {"values": [12.1, 12.0, 12.3]}: milliseconds; of the row "memory": MB
   {"row": name, "output": path}    -> {"written": path}: the result as packed float32 numbers
 What cannot be done is {"error": why}, and the process ends. Lines of other kinds are noise of libraries.
 """
@@ -28,8 +28,17 @@ def row_of(run):
     return timed, run
 
 
+def peak_megabytes(anew=False):
+    """How large this process has stood at most, since it began or since `anew` was asked for."""
+    if anew:
+        with open("/proc/self/clear_refs", "w") as file:
+            file.write("5")
+    with open("/proc/self/status") as file:
+        return next(float(line.split()[1]) / 1024 for line in file if line.startswith("VmHWM:"))
+
+
 def serve(load):
-    """A side in Python. load(settings) -> (name and version, {row: (time() -> ms, output() -> numbers)})"""
+    """A side in Python. load(settings) -> (name and version, {row: (measure() -> number, output() -> numbers)})"""
 
     def say(line):
         print(json.dumps(line), flush=True)
@@ -39,12 +48,12 @@ def serve(load):
         say({"ready": name})
         for line in sys.stdin:
             request = json.loads(line)
-            timed, output = rows[request["row"]]
+            measured, output = rows[request["row"]]
             if "output" in request:
                 np.asarray(output(), np.float32).tofile(request["output"])
                 say({"written": request["output"]})
             else:
-                say({"ms": [timed() for _ in range(request["runs"])]})
+                say({"values": [measured() for _ in range(request["runs"])]})
     except Exception as error:  # whatever a peer throws is an answer: that it cannot
         say({"error": f"{type(error).__name__}: {error}"})
         sys.exit(1)
@@ -66,9 +75,9 @@ class Side:
         self.name = self.ready["ready"]
         self._stop()
 
-    def time(self, row, runs):
-        """Milliseconds of each of the runs."""
-        return self._ask({"row": row, "runs": runs})["ms"]
+    def measure(self, row, runs):
+        """Milliseconds (or MB) of each of the runs."""
+        return self._ask({"row": row, "runs": runs})["values"]
 
     def output(self, row, path):
         """All numbers of the row's result."""

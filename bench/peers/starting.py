@@ -47,7 +47,8 @@ def start(side, group, folder, config, threads, log):
     """@raise sides.Failed where the peer is not there or does not do this"""
     command = _command(side.program)
     settings = {"folder": str(folder), "threads": threads, "precision": side.precision, "variant": side.variant,
-                "batches": group.batches, "context": models.CONTEXT, "steps": models.STEPS, "modules": str(HOME)}
+                "batches": group.batches, "context": models.CONTEXT, "steps": models.STEPS, "modules": str(HOME),
+                "training": group.training}
     if side.program in _NPM:
         settings["model"] = str(_model_file(side, folder, config))
     return sides.Side(command, settings, log)

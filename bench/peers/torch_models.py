@@ -1,4 +1,4 @@
-"""ViT and BERT as one writes them with PyTorch, with the published weights of models.py."""
+"""ViT, BERT and GPT-2 as one writes them with PyTorch, with the published weights of models.py."""
 import json
 from pathlib import Path
 
@@ -12,9 +12,9 @@ import safetensors
 class Attention(nn.Module):
     """Self-attention with one product for query, key and value."""
 
-    def __init__(self, dim, heads):
+    def __init__(self, dim, heads, causal):
         super().__init__()
-        self.heads = heads
+        self.heads, self.causal = heads, causal
         self.qkv, self.proj = nn.Linear(dim, 3 * dim), nn.Linear(dim, dim)
 
     def forward(self, x):
@@ -22,29 +22,32 @@ class Attention(nn.Module):
         q, k, v = self.qkv(x).reshape(batch, length, 3, self.heads, dim // self.heads).permute(2, 0, 3, 1, 4).unbind(0)
         return self.proj(self.mix(q, k, v).transpose(1, 2).reshape(batch, length, dim))
 
-    @staticmethod
-    def mix(q, k, v):
-        return torch.softmax(q @ k.transpose(-2, -1) * q.size(-1) ** -0.5, -1) @ v
+    def mix(self, q, k, v):
+        scores = q @ k.transpose(-2, -1) * q.size(-1) ** -0.5
+        if self.causal:
+            later = torch.ones(q.size(2), q.size(2), dtype=torch.bool).triu(1)
+            scores = scores.masked_fill(later, float("-inf"))
+        return torch.softmax(scores, -1) @ v
 
 
 class FusedAttention(Attention):
     """The same with the function that PyTorch 2 has for it."""
 
-    @staticmethod
-    def mix(q, k, v):
-        return F.scaled_dot_product_attention(q, k, v)
+    def mix(self, q, k, v):
+        return F.scaled_dot_product_attention(q, k, v, is_causal=self.causal)
 
 
 class Block(nn.Module):
-    def __init__(self, dim, heads, ffn, eps, norm_first, attention):
+    def __init__(self, dim, heads, ffn, eps, norm_first, attention=Attention, causal=False):
         super().__init__()
         self.norm_first = norm_first
-        self.attention = attention(dim, heads)
+        self.gelu = "tanh" if causal else "none"  # GPT-2's is the approximate one
+        self.attention = attention(dim, heads, causal)
         self.norm1, self.norm2 = nn.LayerNorm(dim, eps), nn.LayerNorm(dim, eps)
         self.up, self.down = nn.Linear(dim, ffn), nn.Linear(ffn, dim)
 
     def mlp(self, x):
-        return self.down(F.gelu(self.up(x)))
+        return self.down(F.gelu(self.up(x), approximate=self.gelu))
 
     def forward(self, x):
         if self.norm_first:
@@ -66,13 +69,16 @@ def fused_layer(block, dim, heads, ffn, eps, norm_first):
     return layer
 
 
+FUSED_FUNCTION = hasattr(F, "scaled_dot_product_attention")
+
+
 def _blocks(depth, fused, *sizes):
     """Blocks that are filled by name; `finish` makes them what is run."""
-    newest = hasattr(F, "scaled_dot_product_attention")
-    blocks = nn.ModuleList(Block(*sizes, FusedAttention if fused and newest else Attention) for _ in range(depth))
+    attention = FusedAttention if fused and FUSED_FUNCTION else Attention
+    blocks = nn.ModuleList(Block(*sizes, attention) for _ in range(depth))
 
     def finish():
-        return nn.ModuleList(fused_layer(block, *sizes) for block in blocks) if fused and not newest else blocks
+        return nn.ModuleList(fused_layer(block, *sizes) for block in blocks) if fused and not FUSED_FUNCTION else blocks
 
     return blocks, finish
 
@@ -138,6 +144,35 @@ class Bert(nn.Module):
         return x
 
 
+class Gpt2(nn.Module):
+    """Ids B x L -> logits, B x L x vocabulary."""
+
+    def __init__(self, folder, fused=False):
+        super().__init__()
+        config, file = _open(folder)
+        dim, eps = config["n_embd"], config["layer_norm_epsilon"]
+        self.words, self.positions = (nn.Embedding.from_pretrained(_tensor(file, f"transformer.{name}.weight"), False)
+                                      for name in ("wte", "wpe"))
+        self.norm = nn.LayerNorm(dim, eps)
+        _fill(self.norm, file, "transformer.ln_f")
+        attention = FusedAttention if fused else Attention
+        self.blocks = nn.ModuleList(Block(dim, config["n_head"], 4 * dim, eps, True, attention, causal=True)
+                                    for _ in range(config["n_layer"]))
+        for n, block in enumerate(self.blocks):
+            for module, name in ((block.norm1, "ln_1"), (block.norm2, "ln_2"), (block.attention.qkv, "attn.c_attn"),
+                                 (block.attention.proj, "attn.c_proj"), (block.up, "mlp.c_fc"),
+                                 (block.down, "mlp.c_proj")):
+                _fill(module, file, f"transformer.h.{n}.{name}")
+                if isinstance(module, nn.Linear):  # stored as inputs x outputs
+                    module.weight = nn.Parameter(module.weight.detach().t().contiguous())
+
+    def forward(self, ids):
+        x = self.words(ids) + self.positions.weight[:ids.size(1)]
+        for block in self.blocks:
+            x = block(x)
+        return F.linear(self.norm(x), self.words.weight)
+
+
 def _open(folder):
     folder = Path(folder)
     return json.loads((folder / "config.json").read_text()), safetensors.Tensors(folder / "model.safetensors")
@@ -152,6 +187,7 @@ def _fill(module, file, name):
 
 
 def load(folder, fused=False):
-    """The model of a folder of models.py, ready for inference."""
-    model = Vit if "architecture" in _open(folder)[0] else Bert
-    return model(folder, fused).eval().requires_grad_(False)
+    """The model of a folder of models.py, in eval mode; its parameters take gradients."""
+    config = _open(folder)[0]
+    model = Vit if "architecture" in config else Gpt2 if config["model_type"] == "gpt2" else Bert
+    return model(folder, fused).eval()

@@ -72,7 +72,7 @@ for line in sys.stdin:
     request = json.loads(line)
     if request["row"] == "dies": sys.exit(3)
     print("noise", flush=True)
-    answer = {"ms": [2.0] * request["runs"]} if request["row"] == "works" else {"error": "it cannot"}
+    answer = {"values": [2.0] * request["runs"]} if request["row"] == "works" else {"error": "it cannot"}
     print(json.dumps(answer), flush=True)
 """
 
@@ -86,20 +86,20 @@ class Protocol(unittest.TestCase):
 
     def test_lines_that_are_no_answers_are_passed_over(self):
         self.assertEqual(self.side.name, "fake 1")
-        self.assertEqual(self.side.time("works", 3), [2.0] * 3)
+        self.assertEqual(self.side.measure("works", 3), [2.0] * 3)
 
     def test_between_requests_a_side_is_stopped(self):
-        self.side.time("works", 1)
+        self.side.measure("works", 1)
         status = Path(f"/proc/{self.side._process.pid}/status").read_text()
         self.assertIn("T (stopped)", status)
 
     def test_what_a_side_cannot_do_is_said(self):
         with self.assertRaisesRegex(sides.Failed, "it cannot"):
-            self.side.time("else", 1)
+            self.side.measure("else", 1)
 
     def test_a_side_that_dies_is_reported_with_its_status(self):
         with self.assertRaisesRegex(sides.Failed, "status 3"):
-            self.side.time("dies", 1)
+            self.side.measure("dies", 1)
 
 
 class Ratios(unittest.TestCase):
