@@ -58,7 +58,8 @@ class Running:
 
     def __init__(self, group, folder, config, threads, log):
         self._context = (group, folder, config, threads, log)
-        self._folder = Path(tempfile.mkdtemp(prefix="tessera-bench-peers-"))
+        self._temporary = tempfile.TemporaryDirectory(prefix="tessera-bench-peers-")
+        self._folder = Path(self._temporary.name)
         self.sides, self.problems, self.cosines, self.times = {}, {}, {}, {}
         self.names = set()
         names = [(side, row) for line in group.lines
@@ -75,7 +76,7 @@ class Running:
     def __exit__(self, *_):
         for side in self.sides.values():
             side.close()
-        self._folder.rmdir()
+        self._temporary.cleanup()
 
     def _start(self, side):
         _say(f"  {' '.join(part for part in side if part)}")

@@ -1,10 +1,12 @@
 #!/usr/bin/python3
 """What `make bench-peers` promises about its files, its protocol and its ratios. Needs numpy (exit status 77: skipped)."""
 import json
+import os
 import shutil
 import sys
 import tempfile
 import unittest
+import unittest.mock
 from pathlib import Path
 
 sys.dont_write_bytecode = True
@@ -15,6 +17,7 @@ except ImportError:
     sys.exit(77)
 
 import gguf
+import machine
 import measure
 import models
 import rows
@@ -151,6 +154,18 @@ class Ratios(unittest.TestCase):
             for line in group.lines:
                 for side in (line.ours, *line.peers):
                     self.assertIn(side.precision, rows.TOLERANCE)
+
+
+class Machine(unittest.TestCase):
+    def test_work_of_its_own_children_is_not_that_of_others(self):
+        others = machine.OtherWork()
+        busy, own, took = others._busy_seconds(), others._own_seconds(), 60 * os.cpu_count()
+        others._began -= 100
+        for ours, expected in ((took, 0), (took / 3, 0.4)):
+            with unittest.mock.patch.object(others, "_busy_seconds", lambda: busy + took), \
+                    unittest.mock.patch.object(others, "_own_seconds", lambda: own + ours):
+                self.assertAlmostEqual(others.share(), expected, 2)
+                self.assertEqual("noise" in others.doubt(), expected > 0)
 
 
 class Models(unittest.TestCase):
