@@ -1,5 +1,5 @@
 # Every target is complete by itself on a fresh Debian machine.
-.PHONY: all demo test bench format lint clean packages configure install
+.PHONY: all demo test bench bench-peers format lint clean packages configure install
 BUILD := build
 JOBS ?= $(shell nproc)
 
@@ -22,6 +22,12 @@ test: all
 
 bench: all
 	bench/run
+
+# Other programs, from Debian and npm, on the same models; options: make bench-peers ARGS="--only vit --runs 15"
+bench-peers: configure
+	cmake --build $(BUILD) -j $(JOBS) --target tessera_bench_side
+	bench/peers/install
+	BUILD=$(BUILD) bench/peers/run $(ARGS)
 
 format:
 	git ls-files '*.cpp' '*.h' | xargs clang-format -i

@@ -23,6 +23,9 @@ Pair interleave(int runs, const std::function<void()>& ours, const std::function
 double median(std::vector<double> values);
 double milliseconds(const std::function<void()>& work);
 double resident_megabytes();
+/// How large the process has stood at most since it began, or since that was forgotten.
+double highest_megabytes();
+void forget_highest_megabytes();
 /// By how many megabytes the process stood larger, at most, while it worked.
 double peak_megabytes(const std::function<void()>& work);
 

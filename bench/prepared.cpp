@@ -1,57 +1,13 @@
-#include <thread>
-
 #include "bench.h"
 #include "core/error.h"
 #include "encoders/vit.h"
-#include "kernels/packed_linear.h"
 #include "layers/prepare.h"
 #include "llama.h"
+#include "machine.h"
 #include "tasks/inspect.h"
 
 namespace tessera::bench {
 namespace {
-
-/// Floating-point operations a second of a large product, in thousands of millions: what the machine can do.
-class ProductRate {
- public:
-  explicit ProductRate(Precision precision)
-      : x_(torch::randn({kSize, kSize})), layer_(torch::randn({kSize, kSize}), {}, precision) {
-    if (precision != Precision::kFloat32) x_ = x_.to(torch::kBFloat16);
-    finish_.type = x_.scalar_type();
-  }
-  void run() const { layer_.forward(x_, finish_); }
-  static double of(double ms) { return 2e-6 * static_cast<double>(kSize * kSize * kSize) / ms; }
-
- private:
-  static constexpr int64_t kSize = 2048;
-  torch::Tensor x_;
-  PackedLinear layer_;
-  LinearFinish finish_;
-};
-
-/// A memory that is read from end to end by all threads.
-class ReadRate {
- public:
-  ReadRate() : numbers_(kBytes / sizeof(uint64_t), 1) {}
-  void run() {
-    std::vector<std::thread> threads;
-    const size_t parts = static_cast<size_t>(torch::get_num_threads()), each = numbers_.size() / parts;
-    for (size_t part = 0; part < parts; ++part)
-      threads.emplace_back([this, part, each] {
-        uint64_t sums[8] = {};
-        for (size_t i = part * each; i + 8 <= (part + 1) * each; i += 8)
-          for (size_t lane = 0; lane < 8; ++lane) sums[lane] ^= numbers_[i + lane];
-        for (const uint64_t sum : sums) found_ = found_ ^ sum;
-      });
-    for (auto& thread : threads) thread.join();
-  }
-  static double of(double ms) { return 1e-6 * static_cast<double>(kBytes) / ms; }
-
- private:
-  static constexpr size_t kBytes = size_t{1} << 30;
-  std::vector<uint64_t> numbers_;
-  volatile uint64_t found_ = 0;
-};
 
 void check_direction(const torch::Tensor& ours, const torch::Tensor& plain, const std::string& name) {
   const double cosine = torch::cosine_similarity(ours.flatten(), plain.flatten(), 0).item<double>();

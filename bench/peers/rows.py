@@ -1,0 +1,94 @@
+"""What `make bench-peers` compares: the lines of its table, and the bars that are set for them."""
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import models
+
+
+class SideOf(NamedTuple):
+    """A process that holds a model: who, in which precision, and which way of its own."""
+    program: str  # Tessera, ONNX Runtime, PyTorch or llama.cpp
+    precision: str
+    variant: str = ""
+
+
+@dataclass(frozen=True)
+class Line:
+    """A row of a model by Tessera against the fastest of a peer's ways."""
+    model: str
+    name: str
+    row: str
+    ours: SideOf
+    peers: tuple  # of SideOf: the ways of one peer
+    bar: float = None  # what the ratio is to reach; None: none is set
+    work: int = 1  # inputs or tokens of one run: the ratio is one of work in a time
+    unit: str = "ms"  # "tokens/s" or "MB"
+    peer_row: str = ""  # where it is another one
+    peer_work: int = 0  # likewise
+
+
+@dataclass(frozen=True)
+class Group:
+    """What runs in turns, with all its sides loaded at once."""
+    model: str
+    batches: tuple = ()
+    training: bool = False
+    lines: list = field(default_factory=list)
+
+
+# The cosine that an output must have with that of Tessera in plain float32, or its time is not believed.
+TOLERANCE = {"float32": 0.9999, "bfloat16": 0.999, "bf16": 0.999, "int8": 0.99, "q8_0": 0.99, "int4": 0.9, "q4_0": 0.9}
+
+GRADIENT_TOLERANCE = 0.99  # likewise that of a training step, which is in bfloat16
+
+REFERENCE = SideOf("Tessera", "unprepared")
+
+_ONNX = (SideOf("ONNX Runtime", "float32", "exported"), SideOf("ONNX Runtime", "float32", "fused"))
+_ONNX_INT8 = (SideOf("ONNX Runtime", "int8", "int8"),)
+
+
+def _torch(precision):
+    return SideOf("PyTorch", precision, "plain"), SideOf("PyTorch", precision, "fused")
+
+
+def _encoder(model, name, batches):
+    group = Group(model, batches)
+    for precision, comparisons in (("float32", ((_ONNX, None), (_torch("float32"), None))),
+                                   ("bfloat16", ((_ONNX, 1.8), (_torch("bfloat16"), None))),
+                                   ("int8", ((_ONNX_INT8, 1.2), (_torch("int8")[:1], None)))):
+        for batch in batches:
+            for peers, bar in comparisons:
+                group.lines.append(Line(model, f"{name} {precision}, batch {batch}", f"batch-{batch}",
+                                        SideOf("Tessera", precision), peers, bar))
+    return group
+
+
+def _language(precision, form, prefill_bar):
+    ours = SideOf("Tessera", precision)
+    llama = (SideOf("llama.cpp", form, "plain attention"), SideOf("llama.cpp", form, "flash attention"))
+    name, many = f"LLaMA 1.1 B {precision}, ", models.STEPS * models.SEQUENCES
+    return Group("llama", lines=[
+        Line("llama", name + "decode", "decode", ours, llama, 1.1, models.STEPS, "tokens/s"),
+        Line("llama", name + f"prefill {models.PREFILL}", "prefill", ours, llama, prefill_bar, models.PREFILL, "tokens/s"),
+        Line("llama", name + f"decode {models.SEQUENCES} at once", "decode-many", ours, (ours,), 5, many, "tokens/s",
+             "decode", models.STEPS),
+        Line("llama", name + f"decode {models.SEQUENCES} at once", "decode-many", ours, llama, None, many, "tokens/s"),
+    ])
+
+
+def _training(model, name):
+    ours = SideOf("Tessera", "bfloat16")
+    return Group(model, training=True, lines=[
+        Line(model, f"{name} bfloat16, training step", "step", ours, _torch("bfloat16")),
+        Line(model, f"{name} bfloat16, peak memory of training", "memory", ours, _torch("bfloat16"), unit="MB")])
+
+
+GROUPS = {
+    "vit": _encoder("vit", "ViT-B/16", (1, 8)),
+    "bert": _encoder("bert", "BERT-base 128 tokens", (1, 32)),
+    "llama-bfloat16": _language("bfloat16", "bf16", 2.2),
+    "llama-int8": _language("int8", "q8_0", 3.5),
+    "llama-int4": _language("int4", "q4_0", 1.5),
+    "training-vit": _training("vit-small", "ViT-S/16 batch 32"),
+    "training-gpt2": _training("gpt2", "GPT-2 small 4 x 512"),
+}

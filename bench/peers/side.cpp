@@ -1,0 +1,81 @@
+// Tessera's side of `make bench-peers`; peers/run starts one process for each model and precision, as it does for each
+// peer. What it speaks is described in peers/sides.py.
+#include <cstdio>
+#include <fstream>
+#include <iostream>
+
+#include "../bench.h"
+#include "../machine.h"
+#include "core/error.h"
+#include "core/threads.h"
+#include "rows.h"
+
+namespace tessera::bench {
+namespace {
+
+/// What the machine can do: the rate of a large product in each precision, and of reading memory.
+Rows limits() {
+  Rows rows;
+  const auto timed = [](auto part) { return Row{[part] { return milliseconds([&] { part->run(); }); }, {}}; };
+  for (const char* name : {"float32", "bfloat16", "int8"})
+    if (PackedLinear::can_compute(precision_of(name, "bench-peers")))
+      rows[name] = timed(std::make_shared<ProductRate>(precision_of(name, "bench-peers")));
+  rows["read"] = timed(std::make_shared<ReadRate>());
+  return rows;
+}
+
+void write_numbers(const torch::Tensor& result, const std::string& path) {
+  const torch::Tensor numbers = result.to(torch::kFloat32).contiguous();
+  std::ofstream file(path, std::ios::binary);
+  file.write(static_cast<const char*>(numbers.data_ptr()), static_cast<std::streamsize>(numbers.nbytes()));
+  if (!file.flush()) throw Error("cannot be written", path);
+}
+
+nlohmann::json answer(const Rows& rows, const nlohmann::json& request) {
+  const std::string name = request.at("row");
+  if (!rows.contains(name)) throw Error("is no row of this model", name);
+  const Row& row = rows.at(name);
+  if (request.contains("output")) {
+    write_numbers(row.output(), request.at("output"));
+    return {{"written", request.at("output")}};
+  }
+  std::vector<double> values;
+  for (int i = 0; i < request.at("runs").get<int>(); ++i) values.push_back(row.measure());
+  return {{"values", values}};
+}
+
+void say(const nlohmann::json& line) { std::cout << line.dump() << std::endl; }
+
+void answer_all(const Rows& rows, const nlohmann::json& ready) {
+  say(ready);
+  for (std::string line; std::getline(std::cin, line);) say(answer(rows, nlohmann::json::parse(line)));
+}
+
+void serve(const nlohmann::json& settings) {
+  use_threads(settings.at("threads"));
+  const bool training = settings.value("training", false);
+  const torch::AutoGradMode gradients(training);
+  if (!settings.contains("folder")) {
+    nlohmann::json amounts;  // thousands of millions of operations, or of bytes, of one run
+    const Rows rows = limits();
+    for (const auto& [name, row] : rows) amounts[name] = name == "read" ? ReadRate::of(1000) : ProductRate::of(1000);
+    return answer_all(rows, {{"ready", "the machine"}, {"amounts", amounts}});
+  }
+  const Rows rows = training ? training_rows(settings) : inference_rows(settings);
+  answer_all(rows, {{"ready", "Tessera"}});
+}
+
+}  // namespace
+}  // namespace tessera::bench
+
+int main(int argc, char** argv) {
+  try {
+    if (argc != 2)
+      throw tessera::Error("expects its settings as JSON", "bench_side", "it is started by bench/peers/run");
+    tessera::bench::serve(nlohmann::json::parse(argv[1]));
+    return 0;
+  } catch (const std::exception& error) {
+    std::cout << nlohmann::json{{"error", error.what()}}.dump() << std::endl;
+    return 1;
+  }
+}
