@@ -5,6 +5,7 @@
 
 #include "core/compat.h"
 #include "core/error.h"
+#include "layers/initial.h"
 #include "layers/variation.h"
 
 namespace tessera {
@@ -36,7 +37,7 @@ std::string reason_to_stay(const torch::nn::Module& module, const Tensor& weight
 }  // namespace
 
 Linear::Linear(int64_t in, int64_t out, bool with_bias, bool gated) : gated_(gated) {
-  weight = Module::weight("weight", {out, in});
+  weight = Module::weight("weight", {out, in}, GlorotLinears::deviation(in, out));
   if (with_bias) bias = Module::weight("bias", {out}, 0);
 }
 

@@ -7,6 +7,7 @@
 
 #include "core/compat.h"
 #include "core/error.h"
+#include "layers/initial.h"
 #include "train/ema.h"
 #include "train/run_files.h"
 
@@ -19,7 +20,10 @@ ClassifyLearner::ClassifyLearner(Recipe& recipe) : recipe_(recipe), data_(read_t
   options_["classes"] = labels.size();
   sampler_ = std::make_unique<PictureSampler>(recipe_, data_.pictures, data_.sources);
   seed_torch(recipe_, Draw::kWeights);
-  model_ = make_image_classifier(options_, "model");
+  {
+    const GlorotLinears initial;
+    model_ = make_image_classifier(options_, "model");
+  }
   model_->train();
   averaged_ = make_image_classifier(options_, "model");
   const auto& evaluation = recipe_.evaluation;
