@@ -31,10 +31,6 @@ std::string short_number(double value) {
   return text;
 }
 
-Json to_json(const ForwardCost& cost) {
-  return {{"input", cost.input}, {"flops", cost.flops}, {"seconds", cost.seconds}, {"peak_bytes", cost.peak_bytes}};
-}
-
 Json to_json(const Inspection& found) {
   Json json = {{"family", found.family},
                {"folder", found.folder},
