@@ -2,6 +2,7 @@
 
 #include "apps/table.h"
 #include "apps/verbs.h"
+#include "tasks/evaluate_classes.h"
 #include "tasks/evaluate_icons.h"
 #include "tasks/evaluate_talk.h"
 #include "tasks/inputs.h"
@@ -106,6 +107,51 @@ int evaluate_talk_of(const TalkArguments& arguments) {
   return 0;
 }
 
+struct ClassArguments {
+  std::string model;
+  ClassEvaluationOptions options;
+  bool json = false, markdown = false;
+};
+
+int evaluate_classes_of(const ClassArguments& arguments) {
+  const ClassEvaluation found = evaluate_classes(open_model(arguments.model), arguments.options);
+  const ClassScore& score = found.model;
+  const auto pictures = std::to_string(score.pictures), classes = std::to_string(found.classes);
+  if (arguments.json)
+    std::printf("%s\n", json_line({{"pictures", score.pictures},
+                                   {"classes", found.classes},
+                                   {"majority", found.majority},
+                                   {"top1", score.top1},
+                                   {"top5", score.top5},
+                                   {"loss", score.loss}})
+                            .c_str());
+  else
+    Table{
+        .columns = {"method", "pictures", "classes", "top-1 %", "top-5 %", "loss"},
+        .text_columns = 1,
+        .rows = {{"commonest class", pictures, classes, percent(found.majority), "-", "-"},
+                 {"this model", pictures, classes, percent(score.top1), percent(score.top5), decimals(score.loss, 3)}}}
+        .print(arguments.markdown);
+  finish_output();
+  return 0;
+}
+
+std::function<int()> declare_classes(CLI::App& command) {
+  auto arguments = std::make_shared<ClassArguments>();
+  command.add_option("--model", arguments->model, "Folder of an image classifier that `tessera train` made")
+      ->required();
+  command.add_option("--data", arguments->options.data, "Shards, or fashion-mnist:test")
+      ->delimiter(',')
+      ->capture_default_str();
+  command.add_option("--by", arguments->options.by, "What the classes are: group or name")->capture_default_str();
+  command.add_option("--limit", arguments->options.limit, "Measure on this many pictures, evenly spread (0: all)")
+      ->capture_default_str();
+  command.add_flag("--json", arguments->json, "One JSON object");
+  command.add_flag("--markdown", arguments->markdown, "Print a Markdown table");
+  command.footer("Example: tessera evaluate classes --model runs/first/model --data fashion-mnist:test");
+  return [arguments] { return evaluate_classes_of(*arguments); };
+}
+
 std::function<int()> declare_icons(CLI::App& command) {
   auto arguments = std::make_shared<EvaluateArguments>();
   command.add_option("--model", arguments->model, "Model folder (default: the shipped model)");
@@ -142,10 +188,13 @@ const VerbRegistration registration(
       CLI::App* icons =
           command.add_subcommand("icons", "Name emoji in unseen styles and find them by their names, beside baselines");
       CLI::App* talk = command.add_subcommand("talk", "Ask about emoji in an unseen style, beside baselines");
-      const auto run_icons = declare_icons(*icons), run_talk = declare_talk(*talk);
+      CLI::App* classes =
+          command.add_subcommand("classes", "Put pictures into the classes that a model was trained on");
+      const auto run_icons = declare_icons(*icons), run_talk = declare_talk(*talk),
+                 run_classes = declare_classes(*classes);
       command.require_subcommand(1);
       command.footer("Example: tessera evaluate icons --languages");
-      return [=] { return icons->parsed() ? run_icons() : run_talk(); };
+      return [=] { return icons->parsed() ? run_icons() : talk->parsed() ? run_talk() : run_classes(); };
     });
 
 }  // namespace

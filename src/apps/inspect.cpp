@@ -22,10 +22,6 @@ std::string shape_of(const std::vector<int64_t>& shape) {
   return text.empty() ? "scalar" : text;
 }
 
-Json to_json(const ForwardCost& cost) {
-  return {{"input", cost.input}, {"flops", cost.flops}, {"seconds", cost.seconds}, {"peak_bytes", cost.peak_bytes}};
-}
-
 Json to_json(const Inspection& found) {
   Json json = {{"family", found.family},
                {"folder", found.folder},

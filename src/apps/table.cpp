@@ -36,11 +36,12 @@ void print_plain(const Table& table) {
 
 void Table::print(bool markdown) const { markdown ? print_markdown(*this) : print_plain(*this); }
 
-std::string percent(double share) {
-  if (share < 0) return "-";
-  char text[16];
-  std::snprintf(text, sizeof text, "%.1f", 100 * share);
+std::string decimals(double value, int places) {
+  char text[64];
+  std::snprintf(text, sizeof text, "%.*f", places, value);
   return text;
 }
+
+std::string percent(double share) { return share < 0 ? "-" : decimals(100 * share, 1); }
 
 }  // namespace tessera::apps

@@ -13,6 +13,9 @@ struct Table {
   void print(bool markdown) const;
 };
 
+/// 3.14159 with two places: "3.14".
+std::string decimals(double value, int places);
+
 /// "73.1"; "-" for a negative share.
 std::string percent(double share);
 

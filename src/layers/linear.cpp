@@ -5,6 +5,7 @@
 
 #include "core/compat.h"
 #include "core/error.h"
+#include "layers/initial.h"
 #include "layers/variation.h"
 
 namespace tessera {
@@ -46,7 +47,7 @@ std::map<std::string, Tensor> parts_of(const std::shared_ptr<const PackedLinear>
 }  // namespace
 
 Linear::Linear(int64_t in, int64_t out, bool with_bias, bool gated) : gated_(gated) {
-  weight = Module::weight("weight", {out, in});
+  weight = Module::weight("weight", {out, in}, GlorotLinears::deviation(in, out));
   if (with_bias) bias = Module::weight("bias", {out}, 0);
 }
 

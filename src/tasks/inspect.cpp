@@ -1,9 +1,11 @@
 #include "tasks/inspect.h"
 
 #include <ATen/record_function.h>
+#include <malloc.h>
 
 #include <algorithm>
 #include <chrono>
+#include <ctime>
 #include <fstream>
 #include <functional>
 #include <string_view>
@@ -49,28 +51,12 @@ int64_t status_bytes(const std::string& name) {
 
 /// How far the process grows while `work` runs.
 int64_t growth(const std::function<void()>& work) {
+  ::malloc_trim(0);                             // what earlier work has freed would be used again, and not be seen
   std::ofstream("/proc/self/clear_refs") << 5;  // the peak starts anew from here
   const int64_t before = status_bytes("VmRSS");
   work();
   const int64_t peak = status_bytes("VmHWM");
   return before < 0 || peak < before ? 0 : peak - before;
-}
-
-ForwardCost measure(const Tensor& input, const std::function<void()>& pass) {
-  const torch::NoGradGuard no_gradient;
-  ForwardCost cost;
-  cost.input = input.sizes().vec();
-  cost.peak_bytes = growth(pass);
-  cost.flops = count_flops(pass);
-  std::vector<double> seconds;
-  for (int i = 0; i < kPasses; ++i) {
-    const auto begin = std::chrono::steady_clock::now();
-    pass();
-    seconds.push_back(std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count());
-  }
-  std::nth_element(seconds.begin(), seconds.begin() + kPasses / 2, seconds.end());
-  cost.seconds = seconds[kPasses / 2];
-  return cost;
 }
 
 /// A picture that every processor takes.
@@ -85,7 +71,7 @@ std::optional<ForwardCost> picture_cost(const Model& model) {
   try {
     const ImageEmbedder embedder(model);
     const Tensor pixels = grey_picture(*model.processor);
-    return measure(pixels, [&] { embedder.embed(pixels); });
+    return measure_forward(pixels, [&] { embedder.embed(pixels); });
   } catch (const Error&) {
     return {};  // it does not see
   }
@@ -96,7 +82,7 @@ std::optional<ForwardCost> text_cost(const Model& model, int64_t tokens) {
     if (language->context() > 0) tokens = std::min(tokens, language->context());
     const TextBatch text{torch::ones({1, tokens}, torch::kInt64), {}, {}};
     try {
-      return measure(text.ids, [&] { language->forward(text); });
+      return measure_forward(text.ids, [&] { language->forward(text); });
     } catch (const Error&) {
       return {};  // it reads a source first
     }
@@ -106,10 +92,46 @@ std::optional<ForwardCost> text_cost(const Model& model, int64_t tokens) {
   if (!encoder) return {};
   if (encoder->context() > 0) tokens = std::min(tokens, encoder->context());
   const TextBatch text{torch::ones({1, tokens}, torch::kInt64), {}, {}};
-  return measure(text.ids, [&] { pair ? void(pair->encode_text(text)) : void(encoder->forward(text)); });
+  return measure_forward(text.ids, [&] { pair ? void(pair->encode_text(text)) : void(encoder->forward(text)); });
 }
 
 }  // namespace
+
+namespace {
+
+double median(std::vector<double> values) {
+  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
+  std::nth_element(values.begin(), middle, values.end());
+  return *middle;
+}
+
+}  // namespace
+
+ForwardCost measure_forward(const Tensor& input, const std::function<void()>& pass) {
+  const torch::NoGradGuard no_gradient;
+  ForwardCost cost;
+  cost.input = input.sizes().vec();
+  cost.peak_bytes = growth(pass);
+  cost.flops = count_flops(pass);
+  std::vector<double> seconds, processor;
+  for (int i = 0; i < kPasses; ++i) {
+    const auto begin = std::chrono::steady_clock::now();
+    const std::clock_t worked = std::clock();
+    pass();
+    processor.push_back(static_cast<double>(std::clock() - worked) / CLOCKS_PER_SEC);
+    seconds.push_back(std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count());
+  }
+  cost.seconds = median(seconds), cost.processor_seconds = median(processor);
+  return cost;
+}
+
+Json to_json(const ForwardCost& cost) {
+  return {{"input", cost.input},
+          {"flops", cost.flops},
+          {"seconds", cost.seconds},
+          {"processor_seconds", cost.processor_seconds},
+          {"peak_bytes", cost.peak_bytes}};
+}
 
 int64_t count_flops(const std::function<void()>& work) {
   const auto handle = at::addThreadLocalCallback(

@@ -20,9 +20,12 @@ struct StoredType {
 struct ForwardCost {
   std::vector<int64_t> input;  ///< shape
   int64_t flops = 0;
-  double seconds = 0;      ///< median of several passes, on the threads in use
-  int64_t peak_bytes = 0;  ///< by which the process grew in the first pass; 0 where the system cannot tell
+  double seconds = 0;            ///< median of several passes, on the threads in use
+  double processor_seconds = 0;  ///< likewise, but what all threads worked: other work on the machine adds little to it
+  int64_t peak_bytes = 0;        ///< by which the process grew in the first pass; 0 where the system cannot tell
 };
+
+Json to_json(const ForwardCost& cost);
 
 struct Inspection {
   std::string family, folder;
@@ -37,6 +40,9 @@ struct Inspection {
 /// Measures a loaded model.
 /// @param text_tokens  length of the text, cut to what the model can read
 Inspection inspect(const Model& model, int64_t text_tokens = 16);
+
+/// Measures `pass`, which reads `input`, without gradient.
+ForwardCost measure_forward(const Tensor& input, const std::function<void()>& pass);
 
 /// Floating-point operations of what `work` runs on this thread; see ForwardCost.
 int64_t count_flops(const std::function<void()>& work);
