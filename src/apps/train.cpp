@@ -34,7 +34,9 @@ int train(const TrainArguments& arguments) {
 }
 
 const VerbRegistration registration(
-    "train", "Train a dual encoder, or a decoder over one, as a recipe says; a run that was stopped goes on",
+    "train",
+    "Train a dual encoder, a classifier, or a decoder over a dual encoder, as a recipe says; a run that was stopped "
+    "goes on",
     [](CLI::App& command) -> std::function<int()> {
       auto arguments = std::make_shared<TrainArguments>();
       command.add_option("recipe", arguments->recipe, "The recipe, a JSON file")->required();

@@ -6,6 +6,7 @@
 
 #include "core/error.h"
 #include "core/files.h"
+#include "data/idx.h"
 #include "data/webdataset.h"
 
 namespace tessera {
@@ -28,7 +29,16 @@ Concept concept_of(const nlohmann::json& json, const std::string& where) {
   return item;
 }
 
+const std::string kFashionMnist = "fashion-mnist:";
+
 }  // namespace
+
+std::string class_of(const Concept& item, const std::string& by) {
+  check_choice(by, {"group", "name"}, "classes");
+  if (by == "group") return item.group;
+  const auto name = item.names.find("en");
+  return name == item.names.end() ? "" : name->second;
+}
 
 Image premultiply(const Image& image) {
   Image result(image.height, image.width, 4);
@@ -60,6 +70,38 @@ int64_t Pictures::add_concept(Concept item) {
 }
 
 void Pictures::read(const std::vector<std::string>& patterns) {
+  std::vector<std::string> shards;
+  for (const auto& pattern : patterns) {
+    if (!pattern.starts_with(kFashionMnist)) {
+      shards.push_back(pattern);
+      continue;
+    }
+    const std::string part = pattern.substr(kFashionMnist.size());
+    check_choice(part, {"train", "test"}, pattern);
+    read_fashion_mnist(part == "train");
+  }
+  if (!shards.empty()) read_shards(shards);
+}
+
+void Pictures::read_fashion_mnist(bool train) {
+  const IdxDataset dataset = open_fashion_mnist(train);
+  for (size_t i = 0; i < dataset.size(); ++i) {
+    const Sample sample = dataset.get(i);
+    const std::string name = sample.captions.at("en");
+    Concept item;
+    item.id = kFashionMnist + name;
+    item.names["en"] = item.group = name;
+    Picture picture;
+    picture.key = sample.key;
+    picture.style = "fashion-mnist";
+    picture.split = train ? "train" : "test";
+    picture.concept_index = add_concept(std::move(item));
+    picture.pixels = premultiply(sample.image);
+    pictures.push_back(std::move(picture));
+  }
+}
+
+void Pictures::read_shards(const std::vector<std::string>& patterns) {
   const WebDataset dataset(expand_shards(patterns));
   for (size_t i = 0; i < dataset.size(); ++i) {
     const Sample sample = dataset.get(i);
@@ -83,6 +125,19 @@ std::vector<int64_t> Pictures::balanced(const std::vector<int64_t>& indices, dou
     listed.insert(listed.end(), static_cast<size_t>(std::lround(std::pow(most / counts[item], balance))), index);
   }
   return listed;
+}
+
+std::vector<size_t> Pictures::to_test(int64_t limit, bool seen_only) const {
+  std::vector<size_t> wanted;
+  for (size_t i = 0; i < pictures.size(); ++i) {
+    const Concept& item = concepts[static_cast<size_t>(pictures[i].concept_index)];
+    if (!item.skin_tone && (item.seen || !seen_only)) wanted.push_back(i);
+  }
+  const auto count = static_cast<size_t>(limit);
+  if (count == 0 || wanted.size() <= count) return wanted;
+  std::vector<size_t> some;
+  for (size_t i = 0; i < count; ++i) some.push_back(wanted[i * wanted.size() / count]);
+  return some;
 }
 
 void Pictures::read_names(const std::string& path) {

@@ -18,20 +18,6 @@ Tensor prepared(const ImageProcessor& processor, const Image& premultiplied) {
   return processor(on_white(premultiplied)).pixel_values.select(0, 0);
 }
 
-/// The pictures to ask about: seen symbols, skin tones apart, and of them `limit` evenly spread.
-std::vector<size_t> wanted(const Pictures& pictures, int64_t limit) {
-  std::vector<size_t> all;
-  for (size_t i = 0; i < pictures.pictures.size(); ++i) {
-    const Concept& item = pictures.concepts[static_cast<size_t>(pictures.pictures[i].concept_index)];
-    if (item.seen && !item.skin_tone) all.push_back(i);
-  }
-  const auto count = static_cast<size_t>(limit);
-  if (count == 0 || all.size() <= count) return all;
-  std::vector<size_t> some;
-  for (size_t i = 0; i < count; ++i) some.push_back(all[i * all.size() / count]);
-  return some;
-}
-
 /// Counts right answers per kind and language, in the order in which they come.
 class Tally {
  public:
@@ -69,7 +55,7 @@ TalkTest::TalkTest(const std::vector<std::string>& shards, const std::string& na
   pictures_.read(shards);
   if (!names.empty()) pictures_.read_names(names);
   questions_ = std::make_unique<Questions>(pictures_.concepts);
-  const auto chosen = wanted(pictures_, limit);
+  const auto chosen = pictures_.to_test(limit);
   if (chosen.empty()) throw Error("no picture is left to ask about", shards.empty() ? "shards" : shards.front());
   for (size_t i = 0; i < chosen.size(); ++i) ask(pictures_.pictures[chosen[i]], i, languages, processor);
   pictures_.pictures.clear();

@@ -15,20 +15,6 @@ constexpr int64_t kBlock = 128;
 
 Tensor channels(const std::vector<double>& values) { return torch::tensor(values, torch::kFloat32).view({1, 3, 1, 1}); }
 
-/// The pictures to evaluate on, by index: those wanted, and of them `limit` evenly spread.
-std::vector<size_t> select(const Pictures& pictures, const EvaluationOptions& options) {
-  std::vector<size_t> wanted;
-  for (size_t i = 0; i < pictures.pictures.size(); ++i) {
-    const Concept& item = pictures.concepts[static_cast<size_t>(pictures.pictures[i].concept_index)];
-    if (!item.skin_tone && (item.seen || !options.seen_only)) wanted.push_back(i);
-  }
-  const auto limit = static_cast<size_t>(options.limit);
-  if (limit == 0 || wanted.size() <= limit) return wanted;
-  std::vector<size_t> some;
-  for (size_t i = 0; i < limit; ++i) some.push_back(wanted[i * wanted.size() / limit]);
-  return some;
-}
-
 }  // namespace
 
 Evaluator::Evaluator(const Recipe& recipe, const Tokenize& tokenize, int64_t padding_id)
@@ -39,7 +25,7 @@ Evaluator::Evaluator(const Recipe& recipe, const Tokenize& tokenize, int64_t pad
       std_(recipe.data.std) {
   pictures_.read(options_.shards);
   if (!options_.names.empty()) pictures_.read_names(options_.names);
-  const std::vector<size_t> chosen = select(pictures_, options_);
+  const std::vector<size_t> chosen = pictures_.to_test(options_.limit, options_.seen_only);
   if (chosen.empty()) throw Error("no picture is left to evaluate on", "evaluation.shards");
   const int64_t size = recipe.data.size;
   const auto count = static_cast<int64_t>(chosen.size());

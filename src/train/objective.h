@@ -13,7 +13,7 @@ struct ObjectiveOptions {
   std::string kind = "info-nce";  ///< info-nce or sigmoid
   double image_weight = 1;        ///< InfoNCE: of choosing the text for a picture
   double text_weight = 1;         ///< InfoNCE: of choosing the picture for a text
-  double label_smoothing = 0;     ///< InfoNCE: mass of the target that all candidates share
+  double label_smoothing = 0;     ///< InfoNCE, classes: mass of the target that all candidates share
   double max_scale = 100;         ///< the learned inverse temperature is clamped to it after every step
   double image_proxies = 0;       ///< weight of choosing a picture's concept among learned vectors, one per concept
   double text_proxies = 0;        ///< weight of the same for a name

@@ -41,6 +41,14 @@ void check_questions(const QuestionOptions& questions, const std::string& where)
   if (sum <= 0) throw Error("no kind of question is left", where + ".kinds");
 }
 
+void check_classify(const Recipe& recipe, const std::string& prefix) {
+  if (recipe.classify.empty()) return;
+  check_choice(recipe.classify, {"group", "name"}, prefix + "classify");
+  if (!recipe.base.empty() || recipe.names.steps > 0 || recipe.replicas > 1)
+    throw Error("a classifier is trained from the beginning, in one piece", prefix + "classify",
+                "leave out base, names and replicas");
+}
+
 /// True when some key of the JSON says "dropout" or "drop_path" and its value is not 0.
 bool drops(const Json& json) {
   if (!json.is_structured()) return false;
@@ -87,6 +95,7 @@ Recipe read_recipe(const Json& json, const std::string& where) {
   if (!recipe.base.empty() && (recipe.names.steps > 0 || recipe.replicas > 1 || !recipe.tokenizer.path.empty()))
     throw Error("what has a base takes its tokenizer from it, and has no names or replicas of its own", prefix + "base",
                 "leave out tokenizer, names and replicas");
+  check_classify(recipe, prefix);
   check_choice(recipe.precision, {"float32", "bfloat16"}, prefix + "precision");
   check_positive(recipe.batch, prefix + "batch");
   check_positive(recipe.accumulate, prefix + "accumulate");

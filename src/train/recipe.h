@@ -15,7 +15,7 @@ namespace tessera {
 
 /// Some shards and how often their pictures are drawn.
 struct SourceOptions {
-  std::vector<std::string> shards;  ///< files or patterns
+  std::vector<std::string> shards;  ///< see Pictures::read()
   double weight = 0;  ///< share of each batch, relative to the other sources'; 0: as many as it has pictures
 };
 TESSERA_OPTIONS(SourceOptions, shards, weight)
@@ -39,7 +39,8 @@ struct TokenizerRecipe {
 };
 TESSERA_OPTIONS(TokenizerRecipe, path, vocabulary, model, byte_fallback, corpus)
 
-/// Zero-shot classification while training: pictures that are never trained on, among the names of all symbols.
+/// Classification while training, of pictures that are never trained on: among the names of all symbols (zero-shot), or
+/// among the classes of a classifier, which has no use for `names`, `languages` and `seen_only`.
 struct EvaluationOptions {
   int64_t every = 1000;  ///< steps; 0: never
   std::vector<std::string> shards;
@@ -79,8 +80,10 @@ struct Recipe {
                      ///< language model; empty: a dual encoder is trained, and `questions` does nothing
   std::optional<TuneOptions> tune;  ///< an adapter of a published model is learned from conversations; `model`,
                                     ///< `tokenizer` and what is said of pictures do nothing, `batch` counts rows
-  Json model;  ///< a dual encoder, or the bridge and the language model of a talker; text.vocabulary is filled in from
-               ///< the tokenizer where it is absent
+  std::string classify;  ///< an encoder with a linear classifier learns what pictures show: their "group" or their
+                         ///< (English) "name"; empty: something else is learned
+  Json model;  ///< a dual encoder, the bridge and the language model of a talker, or the encoder and the pool of a
+               ///< classifier; text.vocabulary is filled in from the tokenizer where it is absent
   TokenizerRecipe tokenizer;
   DataOptions data;
   CaptionOptions captions;
@@ -105,9 +108,9 @@ struct Recipe {
   int64_t workers = 1;             ///< threads that prepare batches ahead
   int64_t checkpoint_every = 500;  ///< steps
 };
-TESSERA_OPTIONS(Recipe, base, tune, model, tokenizer, data, captions, augment, augment_start, augment_ramp, objective,
-                optimizer, schedule, names, questions, evaluation, steps, epochs, batch, accumulate, precision, ema,
-                seed, threads, replicas, workers, checkpoint_every)
+TESSERA_OPTIONS(Recipe, base, tune, classify, model, tokenizer, data, captions, augment, augment_start, augment_ramp,
+                objective, optimizer, schedule, names, questions, evaluation, steps, epochs, batch, accumulate,
+                precision, ema, seed, threads, replicas, workers, checkpoint_every)
 
 /// Reads and checks a recipe. @throws Error naming the key
 Recipe read_recipe(const Json& json, const std::string& where);

@@ -8,6 +8,7 @@
 #include "core/progress.h"
 #include "core/stop.h"
 #include "core/threads.h"
+#include "train/classify_learner.h"
 #include "train/contrastive_learner.h"
 #include "train/report.h"
 #include "train/talk_learner.h"
@@ -49,6 +50,8 @@ Trainer::Trainer(Recipe recipe, RunControl control) : recipe_(std::move(recipe))
   if (recipe_.replicas > 1) use_threads(1);
   if (recipe_.tune)
     learner_ = std::make_unique<TuneLearner>(recipe_);
+  else if (!recipe_.classify.empty())
+    learner_ = std::make_unique<ClassifyLearner>(recipe_);
   else if (recipe_.base.empty())
     learner_ = std::make_unique<ContrastiveLearner>(recipe_, control_.folder);
   else

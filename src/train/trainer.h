@@ -27,8 +27,8 @@ struct RunResult {
 /// "top-1 73.1 %, top-5 87.3 %"
 std::string to_string(const std::map<std::string, double>& measures);
 
-/// Trains as a recipe says: a dual encoder, what talks about what a dual encoder sees, or an adapter of a language
-/// model.
+/// Trains as a recipe says: a dual encoder, an image classifier, what talks about what a dual encoder sees, or an
+/// adapter of a language model.
 ///
 ///   Trainer trainer(read_recipe(read_json("recipe.json"), "recipe.json"), {.folder = "runs/first"});
 ///   trainer.run();

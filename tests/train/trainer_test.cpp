@@ -7,10 +7,8 @@
 
 #include "core/error.h"
 #include "core/files.h"
-#include "core/progress.h"
-#include "data/archive.h"
 #include "models/model.h"
-#include "support/scratch.h"
+#include "train/coloured_shapes.h"
 #include "train/prefetcher.h"
 
 namespace tessera {
@@ -18,103 +16,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// Two colours times two shapes, each in several sizes, as a shard with a tokenizer beside it.
-class TrainerTest : public ::testing::Test {
- protected:
-  void SetUp() override {
-    Progress::quiet = true;
-    write_shard("train", 4, 9);
-    write_shard("test", 5, 8);
-    write_file(folder_ / "words" / "vocab.txt", "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nred\nblue\nsquare\nbar\n");
-  }
-
-  static Image draw(bool red, bool square, int64_t radius) {
-    Image image(24, 24, 4);
-    for (int64_t y = 0; y < 24; ++y)
-      for (int64_t x = 0; x < 24; ++x) {
-        const int64_t dy = std::abs(y - 12), dx = std::abs(x - 12);
-        const bool inside = dx < radius && dy < (square ? radius : 2);
-        if (inside) image.at(y, x, red ? 0 : 2) = image.at(y, x, 3) = 255;
-      }
-    return image;
-  }
-
-  void write_shard(const std::string& name, int64_t smallest, int64_t largest, const std::string& split = "train") {
-    std::vector<TarMember> members;
-    for (int64_t radius = smallest; radius <= largest; ++radius)
-      for (int kind = 0; kind < 4; ++kind) {
-        const std::string colour = kind < 2 ? "red" : "blue", shape = kind % 2 == 0 ? "square" : "bar";
-        const std::string key = colour + "-" + shape + "-" + std::to_string(radius);
-        const std::vector<uint8_t> png = encode_png(draw(kind < 2, kind % 2 == 0, radius));
-        members.push_back({key + ".png", std::string(png.begin(), png.end())});
-        const Json json = {{"id", colour + shape}, {"captions", {{"en", colour + " " + shape}}}, {"split", split}};
-        members.push_back({key + ".json", json.dump()});
-      }
-    write_file(folder_ / (name + ".tar"), make_tar(members));
-  }
-
-  Json recipe_json() const {
-    return {{"model",
-             {{"image",
-               {{"kind", "vit"},
-                {"image", {16, 16}},
-                {"patch", {4, 4}},
-                {"dim", 32},
-                {"depth", 2},
-                {"heads", 2},
-                {"ffn", 64},
-                {"drop_path", 0.1}}},
-              {"text",
-               {{"kind", "text-transformer"},
-                {"context", 8},
-                {"dim", 32},
-                {"depth", 1},
-                {"heads", 2},
-                {"ffn", 64},
-                {"causal", false}}},
-              {"text_pool", "mean"},
-              {"dim", 16}}},
-            {"tokenizer", {{"path", (folder_ / "words").string()}}},
-            {"data", {{"sources", {{{"shards", {(folder_ / "train.tar").string()}}}}}, {"size", 16}}},
-            {"captions", {{"candidates", 4}}},
-            {"augment",
-             {{"any_hue", 0}, {"hue", 0}, {"grayscale", 0}, {"cutout", 0}, {"invert", 0}, {"saturation_min", 1}}},
-            {"objective", {{"image_proxies", 0.5}, {"text_proxies", 0.5}}},
-            {"optimizer", {{"learning_rate", 3e-3}}},
-            {"schedule", {{"warmup", 5}}},
-            {"evaluation", {{"every", 10}, {"shards", {(folder_ / "test.tar").string()}}}},
-            {"steps", 20},
-            {"batch", 16},
-            {"precision", "float32"},
-            {"ema", 0.9},
-            {"workers", 2},
-            {"checkpoint_every", 7},
-            {"threads", 1}};
-  }
-
-  RunResult run(const Json& json, const std::string& name, std::function<bool(int64_t)> stop = {}) {
-    Trainer trainer(read_recipe(json, ""), {.folder = folder_ / name, .stop = std::move(stop)});
-    return trainer.run();
-  }
-
-  /// All tensors of two states are the same to the bit.
-  void expect_same_state(const std::string& a, const std::string& b) {
-    const Checkpoint first = Checkpoint::open(folder_ / a / "state.safetensors");
-    const Checkpoint second = Checkpoint::open(folder_ / b / "state.safetensors");
-    ASSERT_EQ(first.tensors().size(), second.tensors().size());
-    for (const auto& [name, info] : first.tensors()) EXPECT_TRUE(first.tensor(name).equal(second.tensor(name))) << name;
-  }
-
-  /// The metrics without what a clock measured.
-  std::vector<Json> metrics(const std::string& name) {
-    std::vector<Json> lines = read_metrics(folder_ / name / "metrics.jsonl");
-    for (auto& line : lines) line.erase("seconds");
-    return lines;
-  }
-
-  testing::Scratch scratch_;
-  fs::path folder_ = scratch_.path();
-};
+using TrainerTest = testing::ColouredShapes;
 
 TEST_F(TrainerTest, LearnsColoursAndShapes) {
   Json json = recipe_json();
