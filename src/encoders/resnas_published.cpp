@@ -41,6 +41,7 @@ ResnasSupernetOptions read_resnas(PublishedConfig& config) {
   resnas.channels = config.get<int64_t>("in_chans", 3);
   resnas.network_def = config.require<Json>("network_def");
   resnas.distillation = config.get<bool>("distill_token", true);
+  resnas.residual_reduction = config.get<bool>("residual_reduction", true);  // not published: for comparisons
   resnas.drop_path = config.get<double>("drop_path_rate", 0);
   resnas.num_channels_to_keep = config.get<Json>("num_channels_to_keep", {});
   resnas.example_per_arch = config.get<int64_t>("example_per_arch", resnas.example_per_arch);
@@ -64,7 +65,8 @@ Assembly assemble_resnas(const Json& json, const std::string& where) {
       .encoder = supernet ? of_kind("vit-resnas-supernet", resnas)
                           : of_kind("vit-resnas", static_cast<const ResnasOptions&>(resnas)),
       .distillation = resnas.distillation,
-      .classes = classes};
+      .classes = classes,
+      .labels = read_labels(config.json())};
   std::shared_ptr<ImageClassifier> model;
   if (patches)
     model = std::make_shared<PatchLabellingClassifier>(options);

@@ -224,13 +224,13 @@ std::shared_ptr<ImageClassifier> extract(ImageClassifier& supernet, const Resnas
   auto model = std::make_shared<ImageClassifier>(
       ImageClassifierOptions{.encoder = json,
                              .distillation = weights.contains("distillation_head.weight"),
-                             .classes = weights["head.bias"].size(0)});
+                             .classes = weights["head.bias"].size(0),
+                             .labels = supernet.labels});
   for (auto& item : model->named_parameters()) {
     const bool qkv = item.key().find(".attention.qkv.") != std::string::npos;
     item.value().copy_((qkv ? corner_of_qkv : corner)(weights[item.key()], item.value()));
   }
   for (auto& item : model->named_buffers()) item.value().copy_(corner(buffers[item.key()], item.value()));
-  model->labels = supernet.labels;
   return model;
 }
 
