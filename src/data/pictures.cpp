@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdio>
 #include <fstream>
+#include <limits>
 
 #include "core/error.h"
 #include "core/files.h"
@@ -30,6 +32,28 @@ Concept concept_of(const nlohmann::json& json, const std::string& where) {
 }
 
 const std::string kFashionMnist = "fashion-mnist:";
+
+struct IdxPart {
+  std::string set;
+  size_t begin = 0, end = std::numeric_limits<size_t>::max();
+};
+
+/// "fashion-mnist:train", or of that "fashion-mnist:train[0:55000]".
+IdxPart part_of(const std::string& pattern) {
+  IdxPart part{.set = pattern.substr(kFashionMnist.size())};
+  const size_t bracket = part.set.find('[');
+  if (bracket != std::string::npos) {
+    int length = 0;
+    const std::string range = part.set.substr(bracket);
+    part.set.resize(bracket);
+    const int read = std::sscanf(range.c_str(), "[%zu:%zu]%n", &part.begin, &part.end, &length);
+    if (read != 2 || static_cast<size_t>(length) != range.size() || part.begin >= part.end)
+      throw Error("has no part '" + range + "'", pattern,
+                  "write [BEGIN:END], for instance fashion-mnist:train[0:55000]");
+  }
+  check_choice(part.set, {"train", "test"}, pattern);
+  return part;
+}
 
 }  // namespace
 
@@ -76,16 +100,15 @@ void Pictures::read(const std::vector<std::string>& patterns) {
       shards.push_back(pattern);
       continue;
     }
-    const std::string part = pattern.substr(kFashionMnist.size());
-    check_choice(part, {"train", "test"}, pattern);
-    read_fashion_mnist(part == "train");
+    const IdxPart part = part_of(pattern);
+    read_fashion_mnist(part.set == "train", part.begin, part.end);
   }
   if (!shards.empty()) read_shards(shards);
 }
 
-void Pictures::read_fashion_mnist(bool train) {
+void Pictures::read_fashion_mnist(bool train, size_t begin, size_t end) {
   const IdxDataset dataset = open_fashion_mnist(train);
-  for (size_t i = 0; i < dataset.size(); ++i) {
+  for (size_t i = begin; i < std::min(end, dataset.size()); ++i) {
     const Sample sample = dataset.get(i);
     const std::string name = sample.captions.at("en");
     Concept item;

@@ -37,7 +37,8 @@ struct Pictures {
 
   /// Reads and decodes shards and adds what they hold; pictures of one concept find each other by its id.
   /// @param patterns  files, patterns such as "data/icons/train-*.tar", or "fashion-mnist:train" and
-  ///                  "fashion-mnist:test", which the Debian package dataset-fashion-mnist installs
+  ///                  "fashion-mnist:test", which the Debian package dataset-fashion-mnist installs; of these also
+  ///                  a part, "fashion-mnist:train[0:55000]"
   /// @throws Error when a pattern matches nothing, a shard is damaged or a picture has no description
   void read(const std::vector<std::string>& patterns);
   /// Adds the concepts of a names.jsonl, which have no pictures.
@@ -53,7 +54,7 @@ struct Pictures {
 
  private:
   void read_shards(const std::vector<std::string>& patterns);
-  void read_fashion_mnist(bool train);
+  void read_fashion_mnist(bool train, size_t begin, size_t end);
 
   std::map<std::string, int64_t> by_id_;
 };

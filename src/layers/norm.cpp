@@ -2,6 +2,7 @@
 
 #include "core/options.h"
 #include "kernels/norm.h"
+#include "layers/variation.h"
 
 namespace tessera {
 
@@ -14,6 +15,7 @@ Norm::Norm(int64_t dim, double eps, const std::string& kind)
 
 std::string Norm::prepare(Precision) {
   if (!weight.is_cpu() || weight.scalar_type() == torch::kFloat64) return "is not float32 on the CPU";
+  if (!children().empty()) return "has a variation";
   if (!rms_ && !bias.defined()) return "a layer norm without bias has no fast form";
   for (Tensor* numbers : {&weight, &bias})
     if (numbers->defined()) numbers->set_data(numbers->to(torch::kFloat32));
@@ -24,7 +26,10 @@ std::string Norm::prepare(Precision) {
 Tensor Norm::forward(const Tensor& x, torch::ScalarType type) {
   if (prepared_ && !(torch::GradMode::is_enabled() && (x.requires_grad() || weight.requires_grad())))
     return tap(*this, fused_norm(x, zero_centred_ ? weight + 1 : weight, bias, eps_, type));
-  if (!rms_) return tap(*this, torch::layer_norm(x, weight.sizes(), zero_centred_ ? 1 + weight : weight, bias, eps_));
+  if (!rms_) {
+    const Tensor y = torch::layer_norm(x, weight.sizes(), zero_centred_ ? 1 + weight : weight, bias, eps_);
+    return tap(*this, vary(*this, x, y, {weight, bias}));
+  }
   const Tensor wide = x.to(torch::kFloat32);
   const Tensor scaled = wide * torch::rsqrt(wide.pow(2).mean(-1, true) + eps_);
   if (zero_centred_) return tap(*this, (scaled * (1 + weight.to(torch::kFloat32))).to(x.scalar_type()));

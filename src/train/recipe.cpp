@@ -49,6 +49,17 @@ void check_classify(const Recipe& recipe, const std::string& prefix) {
                 "leave out base, names and replicas");
 }
 
+void check_search(const Recipe& recipe, const std::string& prefix) {
+  if (!recipe.search) return;
+  check_search(*recipe.search, prefix + "search");
+  if (recipe.classify.empty()) throw Error("needs classes to rate networks by", prefix + "classify");
+  if (recipe.evaluation.shards.empty())
+    throw Error("needs pictures to rate networks by", prefix + "evaluation.shards",
+                "give some that are not trained on");
+  if (recipe.ema > 0)
+    throw Error("a super-network sorts its channels, which averages would mix up", prefix + "ema", "leave it out");
+}
+
 /// True when some key of the JSON says "dropout" or "drop_path" and its value is not 0.
 bool drops(const Json& json) {
   if (!json.is_structured()) return false;
@@ -96,6 +107,8 @@ Recipe read_recipe(const Json& json, const std::string& where) {
     throw Error("what has a base takes its tokenizer from it, and has no names or replicas of its own", prefix + "base",
                 "leave out tokenizer, names and replicas");
   check_classify(recipe, prefix);
+  if (recipe.search && !json.contains("ema")) recipe.ema = 0;
+  check_search(recipe, prefix);
   check_choice(recipe.precision, {"float32", "bfloat16"}, prefix + "precision");
   check_positive(recipe.batch, prefix + "batch");
   check_positive(recipe.accumulate, prefix + "accumulate");
@@ -148,6 +161,7 @@ std::string difference(const Recipe& a, const Recipe& b) {
   for (Json* json : {&first, &second}) {
     for (const char* key : {"evaluation", "workers", "checkpoint_every"}) json->erase(key);
     if (json->at("tune").is_object()) json->at("tune").erase("validation");
+    if (json->at("search").is_object()) json->at("search") = Json::object();  // it begins when training has ended
   }
   return difference(first, second, "");
 }

@@ -11,6 +11,7 @@
 #include "train/classify_learner.h"
 #include "train/contrastive_learner.h"
 #include "train/report.h"
+#include "train/supernet_learner.h"
 #include "train/talk_learner.h"
 #include "train/tune_learner.h"
 
@@ -50,6 +51,8 @@ Trainer::Trainer(Recipe recipe, RunControl control) : recipe_(std::move(recipe))
   if (recipe_.replicas > 1) use_threads(1);
   if (recipe_.tune)
     learner_ = std::make_unique<TuneLearner>(recipe_);
+  else if (recipe_.search)
+    learner_ = std::make_unique<SupernetLearner>(recipe_);
   else if (!recipe_.classify.empty())
     learner_ = std::make_unique<ClassifyLearner>(recipe_);
   else if (recipe_.base.empty())

@@ -1,6 +1,10 @@
 #include "data/pictures.h"
 
-#include <gtest/gtest.h>
+#include <gmock/gmock.h>
+
+#include <filesystem>
+
+#include "support/scratch.h"
 
 namespace tessera {
 namespace {
@@ -22,6 +26,25 @@ TEST(Pictures, BalanceListsRareConceptsAgain) {
 
 TEST(Pictures, BalanceCountsThePicturesOfAllSources) {
   EXPECT_EQ(uneven().balanced({2, 3}, 1), (std::vector<int64_t>{2, 2, 2, 2, 3}));
+}
+
+TEST(Pictures, APartOfFashionMnistIsThosePicturesOfIt) {
+  if (!std::filesystem::is_directory("/usr/share/datasets/fashion-mnist"))
+    GTEST_SKIP() << "the Debian package dataset-fashion-mnist is not installed";
+  Pictures whole, part;
+  whole.read({"fashion-mnist:test"});
+  part.read({"fashion-mnist:test[9990:20000]"});
+  ASSERT_EQ(part.pictures.size(), 10U);
+  for (size_t i = 0; i < 10; ++i) {
+    EXPECT_EQ(part.pictures[i].key, whole.pictures[9990 + i].key);
+    EXPECT_EQ(part.pictures[i].pixels.pixels, whole.pictures[9990 + i].pixels.pixels);
+  }
+}
+
+TEST(Pictures, APartThatIsNoneIsAnErrorThatShowsTheForm) {
+  for (const char* part : {"[5:3]", "[:3]", "[1:2", "[1:2]x", "[a:b]"})
+    EXPECT_THAT(testing::error_of([&] { Pictures().read({std::string("fashion-mnist:train") + part}); }),
+                ::testing::HasSubstr("[BEGIN:END]"));
 }
 
 }  // namespace

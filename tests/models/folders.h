@@ -17,9 +17,9 @@ inline std::map<std::string, fs::path> golden_models() {
   std::map<std::string, fs::path> found;
   const fs::path source = TESSERA_SOURCE_DIR;
   for (const fs::path& root : {source / "tests/goldens", source.parent_path() / "shared/goldens"})
-    for (const char* system : {"vit", "vit-mae", "bert",   "clip",      "gpt2",  "opt",       "llama",   "phi3",
-                               "t5",  "mamba2",  "blip2",  "florence2", "llava", "paligemma", "cephalo", "swin",
-                               "tnt", "t2t-vit", "hornet", "vitamin",   "rmt",   "vir"}) {
+    for (const char* system : {"vit", "vit-mae", "bert",   "clip",      "gpt2",  "opt",       "llama",     "phi3",
+                               "t5",  "mamba2",  "blip2",  "florence2", "llava", "paligemma", "cephalo",   "swin",
+                               "tnt", "t2t-vit", "hornet", "vitamin",   "rmt",   "vir",       "vit-resnas"}) {
       if (!fs::is_directory(root / system)) continue;
       for (const auto& entry : fs::directory_iterator(root / system))
         if (fs::exists(entry.path() / "model.safetensors") &&
