@@ -6,9 +6,11 @@
 #include "core/options.h"
 #include "train/augment.h"
 #include "train/captions.h"
+#include "train/in_context_options.h"
 #include "train/objective.h"
 #include "train/optimizer.h"
 #include "train/schedule.h"
+#include "train/sound_options.h"
 #include "train/tune_options.h"
 
 namespace tessera {
@@ -79,6 +81,11 @@ struct Recipe {
                      ///< language model; empty: a dual encoder is trained, and `questions` does nothing
   std::optional<TuneOptions> tune;  ///< an adapter of a published model is learned from conversations; `model`,
                                     ///< `tokenizer` and what is said of pictures do nothing, `batch` counts rows
+  /// A language model learns languages that it infers from a text; `model` is its options.
+  std::optional<InContextOptions> in_context;
+  /// A model that reads spectrograms is pre-trained, or learns classes; `model` is its config.json, and `base` a folder
+  /// that its encoder begins from.
+  std::optional<SoundOptions> sounds;
   Json model;  ///< a dual encoder, or the bridge and the language model of a talker; text.vocabulary is filled in from
                ///< the tokenizer where it is absent
   TokenizerRecipe tokenizer;
@@ -105,9 +112,9 @@ struct Recipe {
   int64_t workers = 1;             ///< threads that prepare batches ahead
   int64_t checkpoint_every = 500;  ///< steps
 };
-TESSERA_OPTIONS(Recipe, base, tune, model, tokenizer, data, captions, augment, augment_start, augment_ramp, objective,
-                optimizer, schedule, names, questions, evaluation, steps, epochs, batch, accumulate, precision, ema,
-                seed, threads, replicas, workers, checkpoint_every)
+TESSERA_OPTIONS(Recipe, base, tune, in_context, sounds, model, tokenizer, data, captions, augment, augment_start,
+                augment_ramp, objective, optimizer, schedule, names, questions, evaluation, steps, epochs, batch,
+                accumulate, precision, ema, seed, threads, replicas, workers, checkpoint_every)
 
 /// Reads and checks a recipe. @throws Error naming the key
 Recipe read_recipe(const Json& json, const std::string& where);

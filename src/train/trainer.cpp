@@ -9,7 +9,9 @@
 #include "core/stop.h"
 #include "core/threads.h"
 #include "train/contrastive_learner.h"
+#include "train/in_context_learner.h"
 #include "train/report.h"
+#include "train/sound_learner.h"
 #include "train/talk_learner.h"
 #include "train/tune_learner.h"
 
@@ -49,6 +51,10 @@ Trainer::Trainer(Recipe recipe, RunControl control) : recipe_(std::move(recipe))
   if (recipe_.replicas > 1) use_threads(1);
   if (recipe_.tune)
     learner_ = std::make_unique<TuneLearner>(recipe_);
+  else if (recipe_.in_context)
+    learner_ = std::make_unique<InContextLearner>(recipe_);
+  else if (recipe_.sounds)
+    learner_ = make_sound_learner(recipe_);
   else if (recipe_.base.empty())
     learner_ = std::make_unique<ContrastiveLearner>(recipe_, control_.folder);
   else
