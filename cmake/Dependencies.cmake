@@ -14,6 +14,10 @@ pkg_check_modules(WEBP REQUIRED IMPORTED_TARGET libwebp libwebpdemux)
 pkg_check_modules(RSVG REQUIRED IMPORTED_TARGET librsvg-2.0 cairo)
 pkg_check_modules(HARFBUZZ REQUIRED IMPORTED_TARGET harfbuzz)
 pkg_check_modules(XML2 REQUIRED IMPORTED_TARGET libxml-2.0)
+# Libraries alone: their headers stand where the compiler looks, and the folders of codecs that pkg-config adds concern
+# nobody.
+pkg_check_modules(SNDFILE REQUIRED sndfile)
+pkg_check_modules(SAMPLERATE REQUIRED samplerate)
 pkg_check_modules(PCRE2 REQUIRED IMPORTED_TARGET libpcre2-8)
 pkg_check_modules(ICU REQUIRED IMPORTED_TARGET icu-uc icu-i18n)
 pkg_check_modules(SENTENCEPIECE REQUIRED IMPORTED_TARGET sentencepiece)

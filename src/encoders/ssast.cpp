@@ -63,6 +63,11 @@ std::vector<int64_t> cluster_mask(const std::vector<int64_t>& starts, int64_t ed
   return {chosen.begin(), std::next(chosen.begin(), count)};
 }
 
+Grid patch_grid(const VitOptions& vit) {
+  const auto& stride = vit.stride.empty() ? vit.patch : vit.stride;
+  return {(vit.image[0] - vit.patch[0]) / stride[0] + 1, (vit.image[1] - vit.patch[1]) / stride[1] + 1};
+}
+
 Tensor adapt_spectrogram_positions(const Tensor& table, int64_t prefix, const Grid& from, const Grid& to) {
   Tensor grid =
       table.narrow(1, prefix, from[0] * from[1]).transpose(1, 2).reshape({1, table.size(2), from[0], from[1]});
@@ -126,17 +131,20 @@ VitOptions read_ssast(PublishedConfig& config) {
 Assembly assemble_ssast(const Json& json, const std::string& where) {
   PublishedConfig config(json, where);
   const VitOptions vit = read_ssast(config);
-  const int64_t classes = config.get<int64_t>("label_dim", 527);
+  const auto labels = read_labels(json);  // the authors keep them beside the file; ours has them in it
+  const int64_t classes = config.get<int64_t>("label_dim", labels.empty() ? 527 : static_cast<int64_t>(labels.size()));
   const bool pretraining = !config.has("pretraining");
   const auto task = config.get<std::string>("task", "ft_avgtok");
   check_choice(task, {"ft_avgtok", "ft_cls"}, where + ": task");
-  config.ignore({"pretraining"});
+  config.ignore({"pretraining", "id2label"});
   config.done();
   if (pretraining) return {std::make_shared<SpectrogramPretraining>(vit), tower_names()};
   ImageClassifierOptions options{.encoder = write_options(vit), .classes = classes};
   options.encoder["kind"] = "vit";
   options.pool = {{"kind", task == "ft_cls" ? "prefix" : "mean"}, {"dim", vit.dim}, {"eps", 1e-5}};
-  return {std::make_shared<ImageClassifier>(options), tower_names()};
+  auto classifier = std::make_shared<ImageClassifier>(options);
+  classifier->labels = labels;
+  return {classifier, tower_names()};
 }
 
 Assembly assemble_ast(const Json& json, const std::string& where) {

@@ -24,6 +24,7 @@ class SpectrogramPretraining : public Module {
   Picked pick(const Tensor& picture, const Tensor& masked);
   /// The mean squared error of the drawn patches.
   Tensor draw(const Tensor& picture, const Tensor& masked);
+  const Vit& encoder() const { return *encoder_; }
 
  private:
   /// What a head predicts for the masked patches, and the patches: B x M x pixels.
@@ -40,6 +41,9 @@ class SpectrogramPretraining : public Module {
 /// @throws Error where the starts do not give so many
 std::vector<int64_t> cluster_mask(const std::vector<int64_t>& starts, int64_t edge, int64_t columns, int64_t patches,
                                   int64_t count);
+
+/// The rows and columns of the patches of a ViT's own size of picture.
+Grid patch_grid(const VitOptions& vit);
 
 /// The position table of pre-training for another grid, as the official code makes it: fewer columns are cut from the
 /// middle, more are interpolated, and then the rows likewise.

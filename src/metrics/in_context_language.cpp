@@ -11,13 +11,6 @@ namespace {
 
 constexpr char kSeparator = '|';
 
-int64_t id_of(char symbol, int64_t vocabulary) {
-  const int64_t id = symbol == '.' ? 0 : symbol == kSeparator ? vocabulary - 1 : symbol - 'a' + 1;
-  if (id < 0 || id >= vocabulary)
-    throw Error(std::string("the symbol '") + symbol + "' is not in the vocabulary", "in-context language");
-  return id;
-}
-
 std::vector<std::string> split(const std::string& text) {
   std::vector<std::string> words(1);
   for (const char symbol : text)
@@ -120,6 +113,13 @@ void even_out(Everygrams::Predictions& predictions) {
 
 }  // namespace
 
+int64_t symbol_id(char symbol, int64_t vocabulary) {
+  const int64_t id = symbol == '.' ? 0 : symbol == kSeparator ? vocabulary - 1 : symbol - 'a' + 1;
+  if (id < 0 || id >= vocabulary)
+    throw Error(std::string("the symbol '") + symbol + "' is not in the vocabulary", "in-context language");
+  return id;
+}
+
 Automaton::Automaton(std::vector<std::map<char, int64_t>> transitions) : transitions_(std::move(transitions)) {
   const auto states = static_cast<int64_t>(transitions_.size());
   for (const auto& from : transitions_)
@@ -143,7 +143,7 @@ torch::Tensor Automaton::next(const std::string& word, int64_t vocabulary) const
   if (!accepts(word)) throw Error("does not accept '" + word + "'", "automaton");
   const auto& from = transitions_[static_cast<size_t>(trace(word).back())];
   torch::Tensor result = zeros(vocabulary);
-  for (const auto& [symbol, to] : from) result[id_of(symbol, vocabulary)] = 1.0 / static_cast<double>(from.size());
+  for (const auto& [symbol, to] : from) result[symbol_id(symbol, vocabulary)] = 1.0 / static_cast<double>(from.size());
   return result;
 }
 
@@ -180,6 +180,21 @@ double distance_to_automaton(const torch::Tensor& logits, const Automaton& autom
   return sum / count;
 }
 
+torch::Tensor predicted_places(const std::string& text) {
+  std::vector<int64_t> places;
+  for (size_t i = 0; i + 1 < text.size(); ++i)
+    if (text[i + 1] != kSeparator) places.push_back(static_cast<int64_t>(i));
+  return torch::tensor(places, torch::kInt64);
+}
+
+InContextScore score_in_context(const torch::Tensor& given, const torch::Tensor& wanted, const torch::Tensor& places) {
+  if (places.numel() == 0) throw Error("has no place to compare", "in-context language", "give a longer text");
+  const torch::Tensor mine = given.to(torch::kFloat64).index_select(0, places);
+  const torch::Tensor truth = wanted.index_select(0, places);
+  const torch::Tensor chosen = truth.gather(1, mine.argmax(1, true));
+  return {chosen.gt(0).to(torch::kFloat64).mean().item<double>(), (mine - truth).abs().sum(1).mean().item<double>()};
+}
+
 torch::Tensor ngram_probabilities(const std::string& text, int64_t vocabulary, const NgramOptions& options) {
   if (options.order < 2 || text.empty()) throw Error("an order of at least 2 and a text are needed", "n-gram model");
   std::vector<torch::Tensor> rows;
@@ -188,7 +203,7 @@ torch::Tensor ngram_probabilities(const std::string& text, int64_t vocabulary, c
     auto predictions = Everygrams(split(read), options).predict(last_word(read));
     if (options.uniform) even_out(predictions);
     torch::Tensor row = zeros(vocabulary);
-    for (const auto& [symbol, prediction] : predictions) row[id_of(symbol, vocabulary)] = prediction.probability;
+    for (const auto& [symbol, prediction] : predictions) row[symbol_id(symbol, vocabulary)] = prediction.probability;
     rows.push_back(row);
   }
   return torch::stack(rows);

@@ -42,6 +42,25 @@ std::vector<int64_t> legal_predictions(const Automaton& automaton, const std::st
 /// @param logits  at least as many rows as the text has characters x vocabulary
 double distance_to_automaton(const torch::Tensor& logits, const Automaton& automaton, const std::string& text);
 
+/// The id of a character in such texts. @throws Error for a character outside the vocabulary
+int64_t symbol_id(char symbol, int64_t vocabulary);
+
+/// The rows that speak of a symbol: those whose next character is there and is no separator. int64
+torch::Tensor predicted_places(const std::string& text);
+
+struct InContextScore {
+  double legal = 0;     ///< share of the places at which the likeliest symbol is one that may follow
+  double distance = 0;  ///< mean L1 distance of the distributions, from 0 to 2
+};
+
+/// How well next symbols are predicted: each row is compared with the row that speaks of the same place, which the
+/// official distance_to_automaton() does not.
+/// @param given   characters x vocabulary, probabilities
+/// @param wanted  automaton_probabilities()
+/// @param places  predicted_places()
+/// @throws Error where there is no place
+InContextScore score_in_context(const torch::Tensor& given, const torch::Tensor& wanted, const torch::Tensor& places);
+
 struct NgramOptions {
   int64_t order = 3;     ///< the longest n-gram
   bool back_off = true;  ///< what was not seen shares the mass that is left over by shorter n-grams (else none)

@@ -4,6 +4,7 @@
 #include "layers/family.h"
 #include "layers/prepare.h"
 #include "layers/unfilled.h"
+#include "processors/spectrogram.h"
 #include "text/chat_template.h"
 #include "vlm/talker.h"
 
@@ -42,6 +43,7 @@ void load_processor(Model& model, const fs::path& folder) {
   for (const char* name : {"preprocessor_config.json", "processor_config.json", "open_clip_config.json"})
     if (fs::exists(folder / name) || timm) {
       const fs::path file = timm ? folder / "config.json" : folder / name;
+      if (!timm && describes_spectrograms(read_json(file))) return;  // see load_spectrogram_options()
       model.processor = std::make_shared<ImageProcessor>(ImageProcessor::load(file.string()));
       return;
     }

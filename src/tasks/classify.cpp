@@ -42,11 +42,14 @@ Tensor PictureClassifier::probabilities(const Tensor& pixels) const {
 }
 
 std::vector<LabelScore> PictureClassifier::best(const Tensor& row, int64_t top) const {
-  static const auto unnamed = [](int64_t index) { return "class " + std::to_string(index); };
+  return best_labels(labels_, row, top);
+}
+
+std::vector<LabelScore> best_labels(const std::vector<std::string>& labels, const Tensor& row, int64_t top) {
   std::vector<LabelScore> results;
   for (const auto& [index, score] : best_of(row, top)) {
     const auto i = static_cast<size_t>(index);
-    results.push_back({i < labels_.size() ? labels_[i] : unnamed(index), score});
+    results.push_back({i < labels.size() ? labels[i] : "class " + std::to_string(index), score});
   }
   return results;
 }

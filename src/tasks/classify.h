@@ -39,6 +39,9 @@ class PictureClassifier {
 /// The `top` best scores, best first, as pairs of index and score; of equal ones the first.
 std::vector<std::pair<int64_t, float>> best_of(const Tensor& scores, int64_t top);
 
+/// The same with the names of classes, "class 7" for one without a name.
+std::vector<LabelScore> best_labels(const std::vector<std::string>& labels, const Tensor& row, int64_t top);
+
 /// A score with six significant digits, as JSON prints it.
 double six_digits(float score);
 

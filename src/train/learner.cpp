@@ -16,7 +16,7 @@ void seed_torch(const Recipe& recipe, Draw purpose, int64_t number) {
       mix_seed(static_cast<uint64_t>(recipe.seed), static_cast<uint64_t>(purpose), static_cast<uint64_t>(number)));
 }
 
-bool is_part(const std::string& measure) { return measure != "loss"; }
+bool is_part(const std::string& measure) { return measure != "loss" && measure != "distance"; }
 
 std::string measure_title(const std::string& measure) {
   static const std::map<std::string, std::string> titles = {

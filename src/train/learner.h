@@ -13,7 +13,7 @@ namespace tessera {
 /// What an evaluation found: of each set ("en", "colour") its measures ("top1"), parts from 0 to 1 (see is_part()).
 using Scores = std::map<std::string, std::map<std::string, double>>;
 
-/// False for the measures that are no part of a whole: a "loss", in nats.
+/// False for the measures that are no part of a whole: a "loss", in nats, or a "distance".
 bool is_part(const std::string& measure);
 
 /// How a measure is called in tables: "top-1" for "top1".

@@ -93,6 +93,11 @@ Recipe read_recipe(const Json& json, const std::string& where) {
     check_tune(*recipe.tune, prefix + "tune");
     if (recipe.base.empty()) throw Error("names no model", prefix + "base", "give the folder of a language model");
     if (!json.contains("ema")) recipe.ema = 0;  // adapters are small, and shipped as they are
+  } else if (recipe.in_context) {
+    check_in_context(*recipe.in_context, prefix + "in_context");
+    if (!recipe.base.empty()) throw Error("what learns from nothing has no base", prefix + "base", "leave it out");
+  } else if (recipe.sounds) {
+    check_sounds(*recipe.sounds, prefix + "sounds");
   } else {
     check_data(recipe.data, prefix + "data");
   }

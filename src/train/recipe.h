@@ -7,9 +7,11 @@
 #include "train/augment.h"
 #include "train/captions.h"
 #include "train/evolution.h"
+#include "train/in_context_options.h"
 #include "train/objective.h"
 #include "train/optimizer.h"
 #include "train/schedule.h"
+#include "train/sound_options.h"
 #include "train/tune_options.h"
 
 namespace tessera {
@@ -84,6 +86,11 @@ struct Recipe {
   std::string classify;  ///< an encoder with a linear classifier learns what pictures show: their "group" or their
                          ///< (English) "name"; empty: something else is learned
   std::optional<SearchOptions> search;  ///< the classifier is a super-network, of which the best part is searched
+  /// A language model learns languages that it infers from a text; `model` is its options.
+  std::optional<InContextOptions> in_context;
+  /// A model that reads spectrograms is pre-trained, or learns classes; `model` is its config.json, and `base` a folder
+  /// that its encoder begins from.
+  std::optional<SoundOptions> sounds;
   Json model;  ///< a dual encoder, the bridge and the language model of a talker, or the encoder and the pool of a
                ///< classifier; text.vocabulary is filled in from the tokenizer where it is absent
   TokenizerRecipe tokenizer;
@@ -110,9 +117,9 @@ struct Recipe {
   int64_t workers = 1;             ///< threads that prepare batches ahead
   int64_t checkpoint_every = 500;  ///< steps
 };
-TESSERA_OPTIONS(Recipe, base, tune, classify, search, model, tokenizer, data, captions, augment, augment_start,
-                augment_ramp, objective, optimizer, schedule, names, questions, evaluation, steps, epochs, batch,
-                accumulate, precision, ema, seed, threads, replicas, workers, checkpoint_every)
+TESSERA_OPTIONS(Recipe, base, tune, classify, search, in_context, sounds, model, tokenizer, data, captions, augment,
+                augment_start, augment_ramp, objective, optimizer, schedule, names, questions, evaluation, steps,
+                epochs, batch, accumulate, precision, ema, seed, threads, replicas, workers, checkpoint_every)
 
 /// Reads and checks a recipe. @throws Error naming the key
 Recipe read_recipe(const Json& json, const std::string& where);

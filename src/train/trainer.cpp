@@ -10,8 +10,10 @@
 #include "core/threads.h"
 #include "train/classify_learner.h"
 #include "train/contrastive_learner.h"
+#include "train/in_context_learner.h"
 #include "train/report.h"
 #include "train/supernet_learner.h"
+#include "train/sound_learner.h"
 #include "train/talk_learner.h"
 #include "train/tune_learner.h"
 
@@ -55,6 +57,10 @@ Trainer::Trainer(Recipe recipe, RunControl control) : recipe_(std::move(recipe))
     learner_ = std::make_unique<SupernetLearner>(recipe_);
   else if (!recipe_.classify.empty())
     learner_ = std::make_unique<ClassifyLearner>(recipe_);
+  else if (recipe_.in_context)
+    learner_ = std::make_unique<InContextLearner>(recipe_);
+  else if (recipe_.sounds)
+    learner_ = make_sound_learner(recipe_);
   else if (recipe_.base.empty())
     learner_ = std::make_unique<ContrastiveLearner>(recipe_, control_.folder);
   else
