@@ -18,8 +18,7 @@ Rows limits() {
   Rows rows;
   const auto timed = [](auto part) { return Row{[part] { return milliseconds([&] { part->run(); }); }, {}}; };
   for (const char* name : {"float32", "bfloat16", "int8"})
-    if (PackedLinear::can_compute(precision_of(name, "bench-peers")))
-      rows[name] = timed(std::make_shared<ProductRate>(precision_of(name, "bench-peers")));
+    rows[name] = timed(std::make_shared<ProductRate>(precision_of(name, "bench-peers")));
   rows["read"] = timed(std::make_shared<ReadRate>());
   return rows;
 }

@@ -12,8 +12,8 @@
 #include "train/contrastive_learner.h"
 #include "train/in_context_learner.h"
 #include "train/report.h"
-#include "train/supernet_learner.h"
 #include "train/sound_learner.h"
+#include "train/supernet_learner.h"
 #include "train/talk_learner.h"
 #include "train/tune_learner.h"
 
