@@ -36,8 +36,9 @@ class Group:
     lines: list = field(default_factory=list)
 
 
-# The cosine that an output must have with that of Tessera in plain float32, or its time is not believed.
-TOLERANCE = {"float32": 0.9999, "bfloat16": 0.999, "bf16": 0.999, "int8": 0.99, "q8_0": 0.99, "int4": 0.9, "q4_0": 0.9}
+# The cosine that an output must have with that of Tessera in plain float32, or its time is not believed. Errors grow
+# through layers of random weights more than through trained ones: four bits leave 0.89 of 22 layers, a mistake about 0.
+TOLERANCE = {"float32": 0.9999, "bfloat16": 0.999, "bf16": 0.999, "int8": 0.99, "q8_0": 0.99, "int4": 0.8, "q4_0": 0.8}
 
 GRADIENT_TOLERANCE = 0.99  # likewise that of a training step, which is in bfloat16
 
