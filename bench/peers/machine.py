@@ -46,4 +46,6 @@ class OtherWork:
     def doubt(self):
         """A sentence, or nothing where the machine was quiet."""
         share = self.share()
-        return f"Other work took {100 * share:.0f} % of the processors: these ratios are noise." if share > _NOISE else ""
+        if share <= _NOISE:
+            return ""
+        return f"Other work took {100 * share:.0f} % of the processors: these ratios are noise."

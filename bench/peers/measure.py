@@ -87,7 +87,8 @@ class Running:
         """What all outputs are compared with; its process is gone before the others start."""
         reference = starting.start(rows.REFERENCE, *self._context)
         try:
-            self._expected = {row: reference.output(row, self._folder / "output") for row in self.rows if row != "memory"}
+            self._expected = {row: reference.output(row, self._folder / "output")
+                              for row in self.rows if row != "memory"}
         finally:
             reference.close()
 

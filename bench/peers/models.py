@@ -61,7 +61,8 @@ def _vit_shapes(config):
 
 def _bert_shapes(config):
     dim, ffn, shapes = config["hidden_size"], config["intermediate_size"], {}
-    for name, rows in (("word", "vocab_size"), ("position", "max_position_embeddings"), ("token_type", "type_vocab_size")):
+    for name, rows in (("word", "vocab_size"), ("position", "max_position_embeddings"),
+                       ("token_type", "type_vocab_size")):
         shapes[f"bert.embeddings.{name}_embeddings.weight"] = (config[rows], dim)
     _norm(shapes, "bert.embeddings.LayerNorm", dim)
     for n in range(config["num_hidden_layers"]):

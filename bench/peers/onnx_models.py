@@ -1,5 +1,5 @@
-"""ViT and BERT as ONNX files for ONNX Runtime, in the two ways that one gets them: as PyTorch exports the plain modules,
-and as graphs of ONNX Runtime's own fused operators, which its optimizer for transformers makes of such an export. The
+"""ViT and BERT as ONNX files for ONNX Runtime, in the two ways that one gets them: as PyTorch exports the plain
+modules, and as graphs of ONNX Runtime's own fused operators, which its optimizer for transformers makes of such an export. The
 int8 form is the second with dynamically quantised products: int8 weights with a scale for every output, inputs rounded
 to uint8 as they come."""
 import os
@@ -76,7 +76,8 @@ class _Graph:
         if kind == "attention":
             return self.product(self.attention(x, block + "attention.qkv", heads), block + "attention.proj", False), \
                 block + "attention.proj.bias"
-        up = self.op("BiasGelu", self.product(x, block + "up", False), self.weight(block + "up.bias"), domain=_MICROSOFT)
+        up = self.product(x, block + "up", False)
+        up = self.op("BiasGelu", up, self.weight(block + "up.bias"), domain=_MICROSOFT)
         return self.product(up, block + "down", False), block + "down.bias"
 
     def save(self, path, source, shape, result):

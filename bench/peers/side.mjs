@@ -41,7 +41,7 @@ export function rowOf(run) {
   return {measure, output: run};
 }
 
-/** @param load  settings -> {ready: the peer's name and version, rows: name -> {measure(): ms, output(): Float32Array}} */
+/** @param load  settings -> {ready: name and version, rows: name -> {measure(): ms, output(): Float32Array}} */
 export async function serve(load) {
   try {
     const {ready, rows} = await load(JSON.parse(process.argv[2]));

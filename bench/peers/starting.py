@@ -37,7 +37,8 @@ def _model_file(side, folder, config):
     if side.program == "llama.cpp":
         return gguf.write(folder / f"{side.precision}.gguf", folder, config, side.precision)
     # In a process of its own: PyTorch and its copies of the weights go away with it.
-    made = subprocess.run(["/usr/bin/python3", str(HERE / "onnx_models.py"), str(folder)], capture_output=True, text=True)
+    made = subprocess.run(["/usr/bin/python3", str(HERE / "onnx_models.py"), str(folder)], capture_output=True,
+                          text=True)
     if made.returncode != 0:
         raise sides.Failed("no ONNX file: " + made.stderr.strip().rsplit("\n", 1)[-1])
     return folder / f"{side.variant}.onnx"
