@@ -118,6 +118,16 @@ TEST_F(SupernetTest, TheLogOfAnotherSearchIsRefused) {
   EXPECT_THAT(error_of([&] { made.search(folder_ / "search.jsonl"); }), ::testing::HasSubstr("another search"));
 }
 
+TEST_F(SupernetTest, ANetworkThatWasFoundServesAsEncoderOfADualEncoder) {
+  Json json = recipe_json();
+  json["model"]["image"] = {{"kind", "vit-resnas"},
+                            {"image", {28, 28}},
+                            {"network_def", {{0, 16}, {1, {16, 2, 8}, {16, 32}, 1}, {3, 16, 24}}}};
+  json["data"]["size"] = 28;
+  json["steps"] = 3;
+  EXPECT_TRUE(run(json, "pairs").finished);
+}
+
 TEST_F(SupernetTest, WhatCannotBeSearchedIsAnErrorThatNamesTheKey) {
   const auto message = [this](const std::function<void(Json&)>& change) {
     Json json = search_json();
