@@ -134,7 +134,8 @@ std::function<int()> declare_bench_backbones(CLI::App& command) {
   auto arguments = std::make_shared<BackboneArguments>();
   auto& o = arguments->options;
   command.add_option("file", arguments->file, "The backbones, a JSON list")->capture_default_str();
-  command.add_option("--only", arguments->only, "Measure only these, by name")->delimiter(',');
+  command.add_option("--only", arguments->only, "Measure only this one, by name; may be repeated")
+      ->allow_extra_args(false);
   command.add_option("--sides", o.sides, "Pixels along a side, over which growth is fitted")
       ->delimiter(',')
       ->check(CLI::PositiveNumber)
@@ -150,7 +151,7 @@ std::function<int()> declare_bench_backbones(CLI::App& command) {
   command.add_flag("--here", arguments->here, "Measure in this process, not in one for each backbone");
   command.add_flag("--json", arguments->json, "One JSON object a backbone");
   command.add_flag("--markdown", arguments->markdown, "Print a Markdown table");
-  command.footer("Example: tessera --threads 1 bench backbones --only ViT,RMT --plot growth.svg");
+  command.footer("Example: tessera --threads 1 bench backbones --only ViT --only RMT --plot growth.svg");
   return [arguments] { return bench_backbones(*arguments); };
 }
 

@@ -83,7 +83,8 @@ std::function<int()> declare_bench_learning(CLI::App& command) {
   auto arguments = std::make_shared<LearningArguments>();
   command.add_option("recipes", arguments->recipes, "Recipes of classifiers")->capture_default_str();
   command.add_option("--backbones", arguments->backbones, "The backbones, a JSON list")->capture_default_str();
-  command.add_option("--only", arguments->only, "Train only these, by name")->delimiter(',');
+  command.add_option("--only", arguments->only, "Train only this one, by name; may be repeated")
+      ->allow_extra_args(false);
   command.add_option("--seeds", arguments->seeds, "Runs of each backbone")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
@@ -95,7 +96,7 @@ std::function<int()> declare_bench_learning(CLI::App& command) {
   command.add_flag("--table", arguments->table, "Train nothing, print what is there");
   command.add_flag("--json", arguments->json, "One JSON object a backbone and recipe");
   command.add_flag("--markdown", arguments->markdown, "Print Markdown tables");
-  command.footer("Example: tessera --threads 1 bench learning --only ViT,RMT --seeds 1");
+  command.footer("Example: tessera --threads 1 bench learning --only ViT --only RMT --seeds 1");
   return [arguments] { return bench_learning(*arguments); };
 }
 
