@@ -53,6 +53,13 @@ sf_count_t write(const void* from, sf_count_t count, void* user) {
   return count;
 }
 
+/// Why libsndfile failed, without its full stop.
+std::string reason(SNDFILE* file) {
+  std::string text = sf_strerror(file);
+  while (text.ends_with('.')) text.pop_back();
+  return text;
+}
+
 sf_count_t tell(void* user) { return static_cast<Written*>(user)->at; }
 
 }  // namespace
@@ -62,12 +69,11 @@ Sound read_sound(const fs::path& path) {
   SF_INFO info{};
   const OpenFile file(sf_open(path.c_str(), SFM_READ, &info));
   if (!file)
-    throw Error(std::string("is no sound that can be read: ") + sf_strerror(nullptr), path.string(),
-                "give a WAV, FLAC, Ogg or MP3 file");
+    throw Error("is no sound that can be read: " + reason(nullptr), path.string(), "give a WAV, FLAC, Ogg or MP3 file");
   if (info.frames <= 0 || info.channels < 1 || info.samplerate < 1) throw Error("holds no sound", path.string());
   torch::Tensor samples = torch::empty({info.frames, info.channels});
   const sf_count_t read = sf_readf_float(file.get(), samples.data_ptr<float>(), info.frames);
-  if (read <= 0) throw Error(std::string("ends before its sound: ") + sf_strerror(file.get()), path.string());
+  if (read <= 0) throw Error("ends before its sound: " + reason(file.get()), path.string());
   samples = samples.narrow(0, 0, read).mean(1);  // a header may promise more than there is
   if (!samples.isfinite().all().item<bool>()) throw Error("holds samples that are not finite", path.string());
   return {samples, info.samplerate};
@@ -97,7 +103,7 @@ void write_wav(const fs::path& path, const Sound& sound) {
   OpenFile file(sf_open_virtual(&functions, SFM_WRITE, &info, &memory));
   const torch::Tensor samples = sound.samples.to(torch::kFloat32).contiguous();
   if (!file || sf_writef_float(file.get(), samples.data_ptr<float>(), samples.numel()) != samples.numel())
-    throw Error(std::string("cannot be written as WAV: ") + sf_strerror(file.get()), path.string());
+    throw Error("cannot be written as WAV: " + reason(file.get()), path.string());
   file.reset();
   write_file(path, memory.bytes);
 }
