@@ -1,6 +1,10 @@
+#include <cmath>
+
 #include "../bench.h"
+#include "core/files.h"
 #include "encoders/classifier.h"
 #include "io/checkpoint.h"
+#include "kernels/attention.h"
 #include "language/bert.h"
 #include "language/language_model.h"
 #include "layers/prepare.h"
@@ -75,6 +79,38 @@ Rows language_rows(const std::shared_ptr<Model>& model, const torch::Tensor& ids
           {"decode-many", decoding_row(std::make_shared<Decoding>(model, ids, context, steps))}};
 }
 
+/// The attention of all blocks of a ViT for one picture, over random numbers of the type that the prepared model has.
+Row attention_row(const std::string& folder, bool float32) {
+  const Json arguments = read_json(std::filesystem::path(folder) / "config.json").at("model_args");
+  const int64_t heads = arguments.at("num_heads"), width = arguments.at("embed_dim").get<int64_t>() / heads;
+  const int64_t side = arguments.at("img_size").get<int64_t>() / arguments.at("patch_size").get<int64_t>();
+  const auto packed = torch::randn({1, side * side + 1, 3, heads, width}, float32 ? torch::kFloat32 : torch::kBFloat16);
+  const torch::Tensor q = packed.select(2, 0).transpose(1, 2), k = packed.select(2, 1).transpose(1, 2),
+                      v = packed.select(2, 2).transpose(1, 2);
+  const AttentionPattern pattern{.scale = 1 / std::sqrt(static_cast<double>(width))};
+  const auto depth = arguments.at("depth").get<int>();
+  const auto run = [=] {
+    for (int block = 0; block < depth; ++block) fused_attention(q, k, v, pattern);
+  };
+  return {[run] { return milliseconds(run); }, {}};
+}
+
+Rows rows_of(const std::shared_ptr<Model>& model, const nlohmann::json& settings) {
+  const torch::Tensor inputs = load_inputs(settings);
+  if (dynamic_cast<ImageClassifier*>(model->module.get())) {
+    Rows rows = batches(settings.at("batches"), inputs, [model](const torch::Tensor& x) {
+      return model->as<ImageClassifier>("bench-peers").forward(x);
+    });
+    rows["attention"] = attention_row(settings.at("folder"), settings.at("precision") == "float32");
+    return rows;
+  }
+  if (dynamic_cast<MaskedLanguageModel*>(model->module.get()))
+    return batches(settings.at("batches"), inputs, [model](const torch::Tensor& x) {
+      return model->as<MaskedLanguageModel>("bench-peers").encoder().forward({.ids = x}).x;
+    });
+  return language_rows(model, inputs, settings);
+}
+
 }  // namespace
 
 Model load_side(const nlohmann::json& settings) { return load_model(settings.at("folder").get<std::string>()); }
@@ -84,19 +120,15 @@ torch::Tensor load_inputs(const nlohmann::json& settings) {
   return file.tensor(file.tensors().begin()->first);
 }
 
-Rows inference_rows(const nlohmann::json& settings) {
+Loaded inference_rows(const nlohmann::json& settings) {
   const auto model = std::make_shared<Model>(load_side(settings));
-  const torch::Tensor inputs = load_inputs(settings);
   const std::string precision = settings.at("precision");
-  if (precision != "unprepared") prepare(*model->module, precision_of(precision, "precision"));
-  if (dynamic_cast<ImageClassifier*>(model->module.get()))
-    return batches(settings.at("batches"), inputs,
-                   [model](const torch::Tensor& x) { return model->as<ImageClassifier>("bench-peers").forward(x); });
-  if (dynamic_cast<MaskedLanguageModel*>(model->module.get()))
-    return batches(settings.at("batches"), inputs, [model](const torch::Tensor& x) {
-      return model->as<MaskedLanguageModel>("bench-peers").encoder().forward({.ids = x}).x;
-    });
-  return language_rows(model, inputs, settings);
+  Loaded loaded;
+  if (precision != "unprepared")
+    for (const auto& part : prepare(*model->module, precision_of(precision, "precision")))
+      if (part.kind == "Linear") loaded.gigabytes += 1e-9 * static_cast<double>(part.bytes);
+  loaded.rows = rows_of(model, settings);
+  return loaded;
 }
 
 }  // namespace tessera::bench

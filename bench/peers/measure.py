@@ -12,6 +12,7 @@ import rows
 import sides
 import starting
 
+_WITHOUT_OUTPUT = ("memory", "attention")
 _TURN = 0.25  # seconds that a side has at once; a run that takes longer has its time
 
 
@@ -61,6 +62,7 @@ class Running:
         self._temporary = tempfile.TemporaryDirectory(prefix="tessera-bench-peers-")
         self._folder = Path(self._temporary.name)
         self.sides, self.problems, self.cosines, self.times = {}, {}, {}, {}
+        self.amounts = {}  # GFLOP or GB of a run, of a side that says so
         self.names = set()
         names = [(side, row) for line in group.lines
                  for side, row in [(line.ours, line.row)] + [(p, line.peer_row or line.row) for p in line.peers]]
@@ -81,14 +83,16 @@ class Running:
     def _start(self, side):
         _say(f"  {' '.join(part for part in side if part)}")
         self.sides[side] = starting.start(side, *self._context)
-        self.names.add(self.sides[side].name)
+        if side.program != rows.MACHINE:
+            self.names.add(self.sides[side].name)
+        self.amounts[side] = self.sides[side].ready.get("amount")
 
     def _check_reference(self):
         """What all outputs are compared with; its process is gone before the others start."""
         reference = starting.start(rows.REFERENCE, *self._context)
         try:
             self._expected = {row: reference.output(row, self._folder / "output")
-                              for row in self.rows if row != "memory"}
+                              for row in self.rows if row not in _WITHOUT_OUTPUT}
         finally:
             reference.close()
 
@@ -110,6 +114,8 @@ class Running:
         if row not in self._expected:
             return
         for side in self._alive(row):
+            if side.program == rows.MACHINE:
+                continue
             result = self._try(side, row, lambda: self.sides[side].output(row, self._folder / "output"))
             if result is None:
                 continue
@@ -132,7 +138,7 @@ class Running:
     def result(self, line):
         """The line against the fastest way of its peer that can be believed."""
         result = Result(line, cosine=self.cosines.get((line.ours, line.row)))
-        row, work = line.peer_row or line.row, line.peer_work or line.work
+        row = line.peer_row or line.row
         problem = self.problems.get((line.ours, line.row))
         ways = [side for side in line.peers if (side, row) not in self.problems]
         if problem or not ways:
@@ -141,9 +147,11 @@ class Running:
         ours = self.times[line.ours, line.row]
         best = min(ways, key=lambda side: statistics.median(self.times[side, row]))
         peer = self.times[best, row]
-        ratios = [(line.work / a) / (work / b) for a, b in zip(ours, peer)]
-        value = (lambda ms, _: ms) if line.unit != "tokens/s" else (lambda ms, tokens: 1000 * tokens / ms)
-        result.ours, result.peer = value(statistics.median(ours), line.work), value(statistics.median(peer), work)
+        amount = line.work or self.amounts[line.ours]
+        other = line.peer_work or (self.amounts[best] if best.program == rows.MACHINE else amount)
+        ratios = [(amount / a) / (other / b) for a, b in zip(ours, peer)]
+        value = (lambda ms, work: 1000 * work / ms) if line.unit in rows.RATES else (lambda ms, _: ms)
+        result.ours, result.peer = value(statistics.median(ours), amount), value(statistics.median(peer), other)
         result.way = best.variant
         result.ratio, result.low, result.high = statistics.median(ratios), min(ratios), max(ratios)
         return result

@@ -6,14 +6,14 @@ import numpy as np
 
 import safetensors
 
-DEPTH, LLAMA_DEPTH = 12, 22
+DEPTH, LARGE_DEPTH, LLAMA_DEPTH = 12, 24, 22
 CONTEXT, STEPS, PREFILL, SEQUENCES = 128, 16, 512, 8  # of decoding, in tokens; read by the sides as well
 
 
-def _vit(size, dim, heads, depth):
-    return {"architecture": f"vit_{size}_patch16_224", "num_classes": 1000,
-            "model_args": {"embed_dim": dim, "depth": depth or DEPTH, "num_heads": heads, "patch_size": 16,
-                           "img_size": 224}}
+def _vit(size, dim, heads, depth, patch=16, side=224):
+    return {"architecture": f"vit_{size}_patch{patch}_{side}", "num_classes": 1000,
+            "model_args": {"embed_dim": dim, "depth": depth, "num_heads": heads, "patch_size": patch,
+                           "img_size": side}}
 
 
 def configs(depth=None):
@@ -29,8 +29,9 @@ def configs(depth=None):
     gpt2 = {"model_type": "gpt2", "architectures": ["GPT2LMHeadModel"], "n_embd": 768, "n_layer": depth or DEPTH,
             "n_head": 12, "n_positions": 1024, "vocab_size": 50257, "activation_function": "gelu_new",
             "layer_norm_epsilon": 1e-5, "resid_pdrop": 0.0}
-    return {"vit": _vit("base", 768, 12, depth), "vit-small": _vit("small", 384, 6, depth), "bert": bert,
-            "gpt2": gpt2, "llama": llama}
+    return {"vit": _vit("base", 768, 12, depth or DEPTH), "vit-small": _vit("small", 384, 6, depth or DEPTH),
+            "vit-large": _vit("large", 1024, 16, depth or LARGE_DEPTH, 14, 336), "bert": bert, "gpt2": gpt2,
+            "llama": llama}
 
 
 def _linear(shapes, name, inputs, outputs):
@@ -43,9 +44,10 @@ def _norm(shapes, name, dim):
 
 def _vit_shapes(config):
     arguments = config["model_args"]
-    dim, shapes = arguments["embed_dim"], {}
-    shapes["cls_token"], shapes["pos_embed"] = (1, 1, dim), (1, 197, dim)
-    shapes["patch_embed.proj.weight"], shapes["patch_embed.proj.bias"] = (dim, 3, 16, 16), (dim,)
+    dim, patch, shapes = arguments["embed_dim"], arguments["patch_size"], {}
+    tokens = (arguments["img_size"] // patch) ** 2 + 1
+    shapes["cls_token"], shapes["pos_embed"] = (1, 1, dim), (1, tokens, dim)
+    shapes["patch_embed.proj.weight"], shapes["patch_embed.proj.bias"] = (dim, 3, patch, patch), (dim,)
     for n in range(arguments["depth"]):
         block = f"blocks.{n}."
         _norm(shapes, block + "norm1", dim)
@@ -111,8 +113,8 @@ def _gpt2_shapes(config):
     return shapes
 
 
-_SHAPES = {"vit": _vit_shapes, "vit-small": _vit_shapes, "bert": _bert_shapes, "gpt2": _gpt2_shapes,
-           "llama": _llama_shapes}
+_SHAPES = {"vit": _vit_shapes, "vit-small": _vit_shapes, "vit-large": _vit_shapes,
+           "bert": _bert_shapes, "gpt2": _gpt2_shapes, "llama": _llama_shapes}
 _LAST_OF_BRANCH = ("attn.proj.weight", "fc2.weight", "output.dense.weight", "o_proj.weight", "down_proj.weight",
                    "c_proj.weight")
 _TABLES = ("wpe.weight", "pos_embed", "cls_token")
@@ -139,7 +141,8 @@ def _random_weights(random, depth):
 def _inputs(model, random):
     """name -> (numbers, type)"""
     if model.startswith("vit"):
-        return "pixels", random.standard_normal((32 if model == "vit-small" else 8, 3, 224, 224), np.float32), "F32"
+        pictures, side = {"vit": (8, 224), "vit-small": (32, 224), "vit-large": (1, 336)}[model]
+        return "pixels", random.standard_normal((pictures, 3, side, side), np.float32), "F32"
     if model == "bert":
         return "ids", random.integers(1000, 30000, (32, 128)), "I64"
     if model == "gpt2":
@@ -156,7 +159,7 @@ def write(folder, model, depth=None):
     folder.mkdir(parents=True, exist_ok=True)
     random = np.random.default_rng(2026)
     shapes = _SHAPES[model](config)
-    blocks = depth or (LLAMA_DEPTH if model == "llama" else DEPTH)
+    blocks = depth or {"llama": LLAMA_DEPTH, "vit-large": LARGE_DEPTH}.get(model, DEPTH)
     # The language model has bfloat16 weights, as most are published, so that no side rounds them.
     safetensors.write(folder / "model.safetensors", shapes, _random_weights(random, blocks),
                       "BF16" if model == "llama" else "F32")

@@ -17,11 +17,17 @@ struct Row {
 };
 using Rows = std::map<std::string, Row>;
 
+/// A model that is ready.
+struct Loaded {
+  Rows rows;
+  double gigabytes = 0;  ///< of weights that a decoded token reads: the packed linear layers; 0: not known
+};
+
 /// Pictures, texts or tokens through a model, which is prepared in the precision of the settings. The rows keep the
-/// model alive.
+/// model alive. "attention" of a ViT is that of all its blocks alone, over random numbers.
 /// @param settings  see sides.py
 /// @throws Error
-Rows inference_rows(const nlohmann::json& settings);
+Loaded inference_rows(const nlohmann::json& settings);
 
 /// "step": a training step in the precision of the settings ("unprepared": float32), whose output is the gradient of
 /// the position table; "memory": the most that the process has held since this call, in MB.

@@ -3,12 +3,15 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import models
+import work
+
+MACHINE = "the machine"
 
 
 class SideOf(NamedTuple):
     """A process that holds a model: who, in which precision, and which way of its own."""
-    program: str  # Tessera, ONNX Runtime, PyTorch or llama.cpp
-    precision: str
+    program: str  # Tessera, ONNX Runtime, PyTorch or llama.cpp; MACHINE: what it can do at most
+    precision: str  # of the machine: that of a large product, or "read" for its memory
     variant: str = ""
 
 
@@ -21,10 +24,13 @@ class Line:
     ours: SideOf
     peers: tuple  # of SideOf: the ways of one peer
     bar: float = None  # what the ratio is to reach; None: none is set
-    work: int = 1  # inputs or tokens of one run: the ratio is one of work in a time
-    unit: str = "ms"  # "tokens/s" or "MB"
+    work: float = 1  # inputs or tokens of one run, GFLOP or GB: the ratio is one of work in a time
+    unit: str = "ms"  # "MB", or one of RATES
     peer_row: str = ""  # where it is another one
-    peer_work: int = 0  # likewise
+    peer_work: float = 0  # likewise
+
+
+RATES = ("tokens/s", "GFLOP/s", "GB/s")
 
 
 @dataclass(frozen=True)
@@ -53,23 +59,45 @@ def _torch(precision):
     return SideOf("PyTorch", precision, "plain"), SideOf("PyTorch", precision, "fused")
 
 
-def _encoder(model, name, batches):
+def _limit(model, name, row, precision, gflop, bar):
+    """A row beside a large product of ours, which is the machine's limit: how much of the rate is reached."""
+    return Line(model, name, row, SideOf("Tessera", precision), (SideOf(MACHINE, precision),), bar, gflop, "GFLOP/s")
+
+
+def _encoder(model, name, batches, gflop):
     group = Group(model, batches)
-    for precision, comparisons in (("float32", ((_ONNX, None), (_torch("float32"), None))),
-                                   ("bfloat16", ((_ONNX, 1.8), (_torch("bfloat16"), None))),
-                                   ("int8", ((_ONNX_INT8, 1.2), (_torch("int8")[:1], None)))):
+    for precision, limit_bar, comparisons in (
+            ("float32", 0.92, ((_ONNX, None), (_torch("float32"), None))),
+            ("bfloat16", 0.92, ((_ONNX, 1.8), (_torch("bfloat16"), None))),
+            ("int8", None, (((SideOf("Tessera", "bfloat16"),), 1.6), (_ONNX_INT8, 1.2), (_torch("int8")[:1], None)))):
         for batch in batches:
+            row, of_row = f"batch-{batch}", f"{name} {precision}, batch {batch}"
+            group.lines.append(_limit(model, of_row, row, precision, batch * gflop, limit_bar))
             for peers, bar in comparisons:
-                group.lines.append(Line(model, f"{name} {precision}, batch {batch}", f"batch-{batch}",
-                                        SideOf("Tessera", precision), peers, bar))
+                group.lines.append(Line(model, of_row, row, SideOf("Tessera", precision), peers, bar))
     return group
 
 
-def _language(precision, form, prefill_bar):
+def _attention_share(model, name, precision):
+    """Attention alone beside the whole model. Its share of the time may be ten points above that of the arithmetic."""
+    config = models.configs()[model]
+    part, whole = work.vit_attention(config), work.vit(config)
+    ours, share = SideOf("Tessera", precision), part / whole
+    return Group(model, (1,), lines=[
+        _limit(model, f"{name} {precision}, batch 1", "batch-1", precision, whole, None),
+        Line(model, f"{name} {precision}, attention's rate", "attention", ours, (ours,), round(share / (share + 0.1), 2),
+             part, "GFLOP/s", "batch-1", whole)])
+
+
+def _language(precision, form, prefill_bar, read_bar, product_bar=None):
     ours = SideOf("Tessera", precision)
     llama = (SideOf("llama.cpp", form, "plain attention"), SideOf("llama.cpp", form, "flash attention"))
     name, many = f"LLaMA 1.1 B {precision}, ", models.STEPS * models.SEQUENCES
+    gflop = work.llama_prefill(models.configs()["llama"], models.PREFILL)
     return Group("llama", lines=[
+        Line("llama", name + "decode", "decode", ours, (SideOf(MACHINE, "read"),), read_bar, 0, "GB/s"),
+        *([_limit("llama", name + f"prefill {models.PREFILL}", "prefill", precision, gflop, product_bar)]
+          if product_bar else []),
         Line("llama", name + "decode", "decode", ours, llama, 1.1, models.STEPS, "tokens/s"),
         Line("llama", name + f"prefill {models.PREFILL}", "prefill", ours, llama, prefill_bar, models.PREFILL,
              "tokens/s"),
@@ -82,16 +110,18 @@ def _language(precision, form, prefill_bar):
 def _training(model, name):
     ours = SideOf("Tessera", "bfloat16")
     return Group(model, training=True, lines=[
-        Line(model, f"{name} bfloat16, training step", "step", ours, _torch("bfloat16")),
-        Line(model, f"{name} bfloat16, peak memory of training", "memory", ours, _torch("bfloat16"), unit="MB")])
+        Line(model, f"{name} bfloat16, training step", "step", ours, _torch("bfloat16"), 1.2),
+        # At most 0.7 of the peer's memory.
+        Line(model, f"{name} bfloat16, peak memory of training", "memory", ours, _torch("bfloat16"), 1.43, unit="MB")])
 
 
 GROUPS = {
-    "vit": _encoder("vit", "ViT-B/16", (1, 8)),
-    "bert": _encoder("bert", "BERT-base 128 tokens", (1, 32)),
-    "llama-bfloat16": _language("bfloat16", "bf16", 2.2),
-    "llama-int8": _language("int8", "q8_0", 3.5),
-    "llama-int4": _language("int4", "q4_0", 1.5),
+    "vit": _encoder("vit", "ViT-B/16", (1, 8), work.vit(models.configs()["vit"])),
+    "vit-large": _attention_share("vit-large", "ViT-L/14 336 px", "bfloat16"),
+    "bert": _encoder("bert", "BERT-base 128 tokens", (1, 32), work.bert(models.configs()["bert"], 128)),
+    "llama-bfloat16": _language("bfloat16", "bf16", 2.2, 0.85, 0.85),
+    "llama-int8": _language("int8", "q8_0", 3.5, 0.85),
+    "llama-int4": _language("int4", "q4_0", 1.5, 0.75),
     "training-vit": _training("vit-small", "ViT-S/16 batch 32"),
     "training-gpt2": _training("gpt2", "GPT-2 small 4 x 512"),
 }

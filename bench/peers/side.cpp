@@ -1,5 +1,6 @@
 // Tessera's side of `make bench-peers`; peers/run starts one process for each model and precision, as it does for each
 // peer. What it speaks is described in peers/sides.py.
+#include <algorithm>
 #include <cstdio>
 #include <fstream>
 #include <iostream>
@@ -14,12 +15,16 @@ namespace tessera::bench {
 namespace {
 
 /// What the machine can do: the rate of a large product in each precision, and of reading memory.
-Rows limits() {
+/// @param names  of the rows; empty: all
+Rows limits(const std::vector<std::string>& names) {
   Rows rows;
+  const auto wanted = [&](const std::string& name) {
+    return names.empty() || std::find(names.begin(), names.end(), name) != names.end();
+  };
   const auto timed = [](auto part) { return Row{[part] { return milliseconds([&] { part->run(); }); }, {}}; };
   for (const char* name : {"float32", "bfloat16", "int8"})
-    rows[name] = timed(std::make_shared<ProductRate>(precision_of(name, "bench-peers")));
-  rows["read"] = timed(std::make_shared<ReadRate>());
+    if (wanted(name)) rows[name] = timed(std::make_shared<ProductRate>(precision_of(name, "bench-peers")));
+  if (wanted("read")) rows["read"] = timed(std::make_shared<ReadRate>());
   return rows;
 }
 
@@ -56,12 +61,14 @@ void serve(const nlohmann::json& settings) {
   const torch::AutoGradMode gradients(training);
   if (!settings.contains("folder")) {
     nlohmann::json amounts;  // thousands of millions of operations, or of bytes, of one run
-    const Rows rows = limits();
+    const Rows rows = limits(settings.value("limits", std::vector<std::string>()));
     for (const auto& [name, row] : rows) amounts[name] = name == "read" ? ReadRate::of(1000) : ProductRate::of(1000);
     return answer_all(rows, {{"ready", "the machine"}, {"amounts", amounts}});
   }
-  const Rows rows = training ? training_rows(settings) : inference_rows(settings);
-  answer_all(rows, {{"ready", "Tessera"}});
+  if (training) return answer_all(training_rows(settings), {{"ready", "Tessera"}});
+  const Loaded loaded = inference_rows(settings);
+  const double amount = loaded.gigabytes * settings.at("steps").get<double>();
+  answer_all(loaded.rows, {{"ready", "Tessera"}, {"amount", amount}});
 }
 
 }  // namespace

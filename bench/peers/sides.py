@@ -119,3 +119,17 @@ class Side:
                 raise Failed(answer["error"])
             return answer
         raise Failed(f"it ended with status {self._process.wait()}")
+
+
+class Limit:
+    """What the machine can do at most, as the side that runs against a model: its every row is the same."""
+
+    def __init__(self, side, name):
+        self._side, self._name = side, name
+        self.name, self.ready = side.name, {"amount": side.ready["amounts"][name]}
+
+    def measure(self, _, runs):
+        return self._side.measure(self._name, runs)
+
+    def close(self):
+        self._side.close()

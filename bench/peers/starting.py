@@ -6,6 +6,7 @@ from pathlib import Path
 
 import gguf
 import models
+import rows
 import sides
 
 HERE = Path(__file__).parent
@@ -46,6 +47,8 @@ def _model_file(side, folder, config):
 
 def start(side, group, folder, config, threads, log):
     """@raise sides.Failed where the peer is not there or does not do this"""
+    if side.program == rows.MACHINE:
+        return sides.Limit(start_limits(threads, log, side.precision), side.precision)
     command = _command(side.program)
     settings = {"folder": str(folder), "threads": threads, "precision": side.precision, "variant": side.variant,
                 "batches": group.batches, "context": models.CONTEXT, "steps": models.STEPS, "modules": str(HOME),
@@ -55,6 +58,6 @@ def start(side, group, folder, config, threads, log):
     return sides.Side(command, settings, log)
 
 
-def start_limits(threads, log):
-    """The machine itself: large products, and reading memory."""
-    return sides.Side(_command("Tessera"), {"threads": threads}, log)
+def start_limits(threads, log, *names):
+    """The machine itself: large products of these precisions, and "read"ing memory; no names: all."""
+    return sides.Side(_command("Tessera"), {"threads": threads, "limits": names}, log)

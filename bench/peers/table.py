@@ -1,6 +1,8 @@
 """The table of `make bench-peers`, as text, Markdown or JSON."""
 import json
 
+import rows
+
 _HEAD = ("what", "Tessera", "compared with", "", "ratio", "lowest to highest", "bar", "met")
 
 
@@ -9,9 +11,11 @@ def _number(value, unit):
 
 
 def _peer(result):
-    side = result.line.peers[0]
+    line, side = result.line, result.line.peers[0]
+    if side.program == rows.MACHINE:
+        return "reading memory" if side.precision == "read" else f"a large product, {side.precision}"
     if side.program == "Tessera":
-        return "one sequence"
+        return {"decode": "one sequence", "batch-1": "the whole model"}.get(line.peer_row, f"Tessera {side.precision}")
     way = f" ({result.way})" if len(result.line.peers) > 1 and result.way else ""
     return f"{side.program} {side.precision}{way}"
 

@@ -7,6 +7,7 @@
 #include "language/language_model.h"
 #include "rows.h"
 #include "train/optimizer.h"
+#include "train/row_loss.h"
 
 namespace tessera::bench {
 namespace {
@@ -46,15 +47,26 @@ class Training {
   }
 
   void gradients() {
-    torch::Tensor loss;
-    {
+    if (auto* classifier = dynamic_cast<ImageClassifier*>(loaded_.module.get())) {
+      torch::autograd::backward({loss_of(*classifier)}, {});
+    } else {
       const Autocast autocast(type_);
-      if (auto* classifier = dynamic_cast<ImageClassifier*>(loaded_.module.get()))
-        loss = torch::cross_entropy_loss(classifier->forward(inputs_), torch::arange(inputs_.size(0)));
-      else
-        loss = next_token_loss(loaded_.as<LanguageModel>("bench-peers").forward({.ids = inputs_}), inputs_);
+      read(loaded_.as<LanguageModel>("bench-peers"));
     }
-    torch::autograd::backward({loss}, {});
+  }
+
+  torch::Tensor loss_of(ImageClassifier& classifier) {
+    const Autocast autocast(type_);
+    return torch::cross_entropy_loss(classifier.forward(inputs_), torch::arange(inputs_.size(0)));
+  }
+
+  /// As TuneLearner does: all tokens are learned, and there are never the logits of all.
+  void read(LanguageModel& model) {
+    const torch::Tensor hidden = model.hidden({.x = model.embed(inputs_)}, nullptr).x;
+    const torch::Tensor labels = inputs_.narrow(1, 1, inputs_.size(1) - 1).flatten();
+    backward_by_rows(
+        hidden.narrow(1, 0, inputs_.size(1) - 1).flatten(0, 1), labels,
+        [&](const torch::Tensor& rows) { return model.logits(rows); }, 1 / static_cast<double>(labels.size(0)));
   }
 
   Model loaded_;

@@ -6,6 +6,7 @@
 #include "core/error.h"
 #include "core/files.h"
 #include "core/random.h"
+#include "encoders/classifier.h"
 #include "encoders/encoder.h"
 #include "layers/prepare.h"
 
@@ -24,6 +25,14 @@ std::vector<Backbone> read_backbones(const std::filesystem::path& file, const st
   for (const auto& backbone : all)
     if (only.empty() || std::find(only.begin(), only.end(), backbone.name) != only.end()) chosen.push_back(backbone);
   return chosen;
+}
+
+double training_flops(const Json& model, int64_t size) {
+  const auto classifier = make_image_classifier(model, "model");
+  classifier->eval();
+  const torch::NoGradGuard no_gradient;
+  const Tensor pixels = torch::zeros({1, 3, size, size});
+  return 3.0 * static_cast<double>(count_flops([&] { classifier->forward(pixels); }));
 }
 
 double fitted_exponent(const std::vector<std::pair<double, double>>& points) {

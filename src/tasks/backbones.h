@@ -36,6 +36,11 @@ struct BackboneCost {
 /// @throws Error where it cannot be made, or refuses a size
 BackboneCost measure_backbone(const Backbone& backbone, const BackboneBenchOptions& options);
 
+/// Floating-point operations of one picture's way forward and back through a classifier, of which `model` is the
+/// encoder and the pool: three times those of the way forward; see count_flops() for what counts.
+/// @param size  pixels of a side. @throws Error
+double training_flops(const Json& model, int64_t size);
+
 /// The exponent of y ~ x ^ exponent by least squares of the logarithms; 0 for fewer than two positive points.
 double fitted_exponent(const std::vector<std::pair<double, double>>& points);
 

@@ -178,6 +178,8 @@ RunResult Trainer::run() {
       return result_;
     }
   }
+  // A run that was killed before its model was written has no scores of its own: it made no step.
+  if (learner_->evaluates() && result_.scores.empty()) evaluate();
   result_.finished = true;
   return result_;
 }
@@ -185,7 +187,9 @@ RunResult Trainer::run() {
 void Trainer::save_model_folder(const fs::path& folder) {
   learner_->save_model_folder(averages(), folder);
   write_file(folder / "recipe.json", write_options(recipe_).dump(2) + "\n");
-  Json summary = {{"steps", state_.step}, {"seconds", state_.seconds}};
+  int64_t parameters = 0;
+  for (const auto& [name, tensor] : learner_->trained()) parameters += tensor.numel();
+  Json summary = {{"steps", state_.step}, {"seconds", state_.seconds}, {"parameters", parameters}};
   summary.update(learner_->summary());
   if (!result_.scores.empty()) summary["evaluation"] = result_.scores;
   write_file(folder / "metrics.json", summary.dump(2) + "\n");

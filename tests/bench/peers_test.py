@@ -24,6 +24,7 @@ import rows
 import safetensors
 import sides
 import table
+import work
 
 
 class Files(unittest.TestCase):
@@ -153,7 +154,41 @@ class Ratios(unittest.TestCase):
         for group in rows.GROUPS.values():
             for line in group.lines:
                 for side in (line.ours, *line.peers):
-                    self.assertIn(side.precision, rows.TOLERANCE)
+                    if side.program != rows.MACHINE:
+                        self.assertIn(side.precision, rows.TOLERANCE)
+
+    def test_beside_the_machine_the_ratio_is_one_of_rates(self):
+        limit = rows.SideOf(rows.MACHINE, "int8")
+        line = rows.Line("m", "line", "batch-1", self.ours, (limit,), 0.9, 30, "GFLOP/s")
+        self.running.times[limit, "batch-1"] = [0.5, 0.8, 0.4]
+        self.running.amounts = {limit: 20, self.ours: 0}
+        result = self.running.result(line)
+        self.assertEqual((result.ratio, result.ours, result.peer), (0.6, 30000, 40000))
+        self.assertIs(result.met, False)
+        self.assertIn("a large product, int8", table.text([result])[-1])
+
+    def test_what_a_side_says_of_its_work_counts_where_the_line_does_not(self):
+        limit = rows.SideOf(rows.MACHINE, "read")
+        line = rows.Line("m", "line", "batch-1", self.ours, (limit,), 0.9, 0, "GB/s")
+        self.running.times[limit, "batch-1"] = [1, 2, 1]
+        self.running.amounts = {limit: 4, self.ours: 3}
+        self.assertEqual(self.running.result(line).ratio, 0.75)
+
+
+class Work(unittest.TestCase):
+    """Against the multiply-adds that timm gives, and the operations of BERT in the paper of TinyBERT (22.5 G)."""
+
+    def test_the_arithmetic_is_the_published_one(self):
+        configs = models.configs()
+        self.assertAlmostEqual(work.vit(configs["vit"]) / 2, 17.58, 1)
+        self.assertAlmostEqual(work.vit(configs["vit-large"]) / 2, 191.2, 0)
+        self.assertAlmostEqual(work.vit(configs["vit-small"]) / 2, 4.6, 1)
+        self.assertAlmostEqual(work.bert(configs["bert"], 128), 22.5, delta=0.2)
+
+    def test_causal_attention_is_half(self):
+        config = models.configs()["llama"]
+        linear = 2 * work.llama_prefill(config, 1)
+        self.assertLess(work.llama_prefill(config, 512) / 512, linear)
 
 
 class Machine(unittest.TestCase):
