@@ -3,6 +3,7 @@
 #include <ATen/Functions.h>
 
 #include "core/error.h"
+#include "core/shape_text.h"
 #include "kernels/cpu/avx512_products.h"
 #include "kernels/cpu/layer_product.h"
 #include "kernels/cpu/parallel.h"
@@ -48,6 +49,29 @@ Tensor filled_up(const Tensor& numbers, int64_t outputs) {
   return torch::constant_pad_nd(numbers.to(torch::kFloat32), {0, outputs - numbers.size(0)}).contiguous();
 }
 
+/// What parts() gave, taken back one by one.
+class Stored {
+ public:
+  explicit Stored(const std::map<std::string, Tensor>& parts) : parts_(parts) {}
+  Tensor take(const std::string& name, const std::vector<int64_t>& shape, torch::ScalarType type) {
+    const auto found = parts_.find(name);
+    if (found == parts_.end()) refuse("has no part '" + name + "'");
+    const Tensor part = found->second;
+    if (part.sizes() != shape || part.scalar_type() != type)
+      refuse("part '" + name + "' is " + shape_text(part.sizes(), part.scalar_type()) + ", the layer needs " +
+             shape_text(shape, type));
+    parts_.erase(found);
+    return part.contiguous();
+  }
+  void refuse_more() const {
+    if (!parts_.empty()) refuse("has a part that the layer has no place for: '" + parts_.begin()->first + "'");
+  }
+
+ private:
+  [[noreturn]] static void refuse(const std::string& problem) { throw Error(problem, "", "prepare the model anew"); }
+  std::map<std::string, Tensor> parts_;
+};
+
 }  // namespace
 
 /// The inputs of one call in the form that the products read.
@@ -89,23 +113,17 @@ PackedLinear::PackedLinear(const std::map<std::string, Tensor>& parts, int64_t i
                            Precision precision, bool gated)
     : precision_(precision), gated_(gated), inputs_(inputs), outputs_(gated ? outputs / 2 : outputs) {
   set_width();
-  const auto part = [&](const std::string& name) { return parts.contains(name) ? parts.at(name) : Tensor(); };
-  panels_ = part("panels"), group_scales_ = part("group_scales");
-  bias_ = part("bias"), scales_ = part("scales"), offsets_ = part("offsets");
-  const int64_t panels = (outputs_ + kPanel - 1) / kPanel * (gated ? 2 : 1);
-  const int64_t numbers = panels * kPanel * width_ / (group_ > 0 ? 2 : 1);
+  const int64_t panels = (outputs_ + kPanel - 1) / kPanel * (gated ? 2 : 1), columns = panels * kPanel;
+  const int64_t together = group_ > 0 ? 4 : inputs_together(panel_type());  // two int4 numbers share a byte
+  const int64_t steps = width_ / together / (group_ > 0 ? 2 : 1);
   const bool scaled = precision == Precision::kInt8 || precision == Precision::kInt8Weights;
-  bool fits = panels_.defined() && panels_.numel() == numbers && panels_.size(0) == panels && panels_.is_contiguous() &&
-              panels_.scalar_type() == panel_type();
-  for (const Tensor* of : {&bias_, &scales_, &offsets_})
-    fits = fits && (!of->defined() || (of->numel() == panels * kPanel && of->scalar_type() == torch::kFloat32));
-  fits = fits && scales_.defined() == scaled && offsets_.defined() == (precision == Precision::kInt8);
-  fits = fits && group_scales_.defined() == (group_ > 0);
-  if (fits && group_ > 0) fits = group_scales_.numel() == panels * kPanel * width_ / group_;
-  if (!fits)
-    throw Error("packed weights do not fit a layer of " + std::to_string(inputs) + " inputs and " +
-                    std::to_string(outputs) + " outputs",
-                "", "prepare the model anew");
+  Stored stored(parts);
+  panels_ = stored.take("panels", {panels, steps, kPanel, together}, panel_type());
+  if (group_ > 0) group_scales_ = stored.take("group_scales", {panels, width_ / group_, kPanel}, torch::kHalf);
+  if (scaled) scales_ = stored.take("scales", {columns}, torch::kFloat32);
+  if (precision == Precision::kInt8) offsets_ = stored.take("offsets", {columns}, torch::kFloat32);
+  if (parts.contains("bias")) bias_ = stored.take("bias", {columns}, torch::kFloat32);
+  stored.refuse_more();
 }
 
 std::map<std::string, Tensor> PackedLinear::parts() const {
@@ -128,8 +146,6 @@ torch::ScalarType PackedLinear::panel_type() const {
   if (precision_ == Precision::kInt8 || precision_ == Precision::kInt8Weights) return torch::kInt8;
   return precision_ == Precision::kBfloat16 ? torch::kBFloat16 : torch::kFloat32;
 }
-
-bool PackedLinear::has_instructions_for(Precision precision) { return cpu::has_products_of(product_kind(precision)); }
 
 int64_t PackedLinear::bytes() const {
   int64_t sum = 0;

@@ -34,14 +34,11 @@ class PackedLinear {
   /// @throws Error where the halves differ
   PackedLinear(const torch::Tensor& weight, const torch::Tensor& bias, Precision precision, bool gated = false);
 
-  /// The same of what parts() gave. @throws Error where the parts do not fit the shape
+  /// The same of what parts() gave. @throws Error naming the part that does not fit the shape
   PackedLinear(const std::map<std::string, torch::Tensor>& parts, int64_t inputs, int64_t outputs, Precision precision,
                bool gated = false);
   /// What it keeps, by name: "panels" and, where it has them, "group_scales", "bias", "scales", "offsets".
   std::map<std::string, torch::Tensor> parts() const;
-
-  /// Whether this processor has instructions for products of such numbers; without them it takes several.
-  static bool has_instructions_for(Precision precision);
 
   /// @param x  ... x inputs, float32 or bfloat16 -> ... x outputs
   torch::Tensor forward(const torch::Tensor& x, const LinearFinish& finish = {}) const;
@@ -50,7 +47,6 @@ class PackedLinear {
   torch::Tensor rows(const torch::Tensor& outputs) const;
 
   int64_t inputs() const { return inputs_; }
-  int64_t outputs() const { return outputs_; }
   Precision precision() const { return precision_; }
   int64_t bytes() const;
 

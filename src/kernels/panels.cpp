@@ -18,10 +18,4 @@ Tensor to_panels(const Tensor& weight) {
   return whole.view({panels, kPanel, filled / group, group}).transpose(1, 2).contiguous();
 }
 
-Tensor from_panels(const Tensor& panels, int64_t outputs, int64_t inputs) {
-  const int64_t filled = panels.size(1) * panels.size(3);
-  const Tensor whole = panels.transpose(1, 2).reshape({panels.size(0) * kPanel, filled});
-  return whole.narrow(0, 0, outputs).narrow(1, 0, inputs).contiguous();
-}
-
 }  // namespace tessera

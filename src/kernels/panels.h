@@ -20,7 +20,5 @@ int64_t padded_inputs(int64_t inputs, torch::ScalarType type);
 /// @param weight  outputs x inputs, of the type of the panels
 /// @return panels x inputs / group x 64 x group, contiguous
 torch::Tensor to_panels(const torch::Tensor& weight);
-/// The weight back. @param panels  what to_panels() made, or a range of it
-torch::Tensor from_panels(const torch::Tensor& panels, int64_t outputs, int64_t inputs);
 
 }  // namespace tessera

@@ -112,10 +112,6 @@ Tensor attend(const torch::nn::Module& module, const Tensor& q, const Tensor& k,
       .view({batch, heads, length, v.size(3)});
 }
 
-Tensor attention_bias(const Tensor& mask, bool causal, int64_t length, const torch::TensorOptions& like) {
-  return attention_bias(mask, causal, 0, length, length, like);
-}
-
 namespace {
 
 /// Which of the keys each of the last `queries` tokens shares a span with: B x 1 x L x S.

@@ -68,12 +68,10 @@ class Attention : public Mixer {
 Tensor attend(const torch::nn::Module& module, const Tensor& q, const Tensor& k, const Tensor& v,
               AttentionPattern pattern);
 
-/// The bias that hides padded keys (mask: B x L, true where real; may be undefined) and, where `causal`, later ones;
-/// undefined when nothing is hidden. The hidden scores get the lowest finite value, so that a row without any key is
-/// uniform instead of NaN.
-Tensor attention_bias(const Tensor& mask, bool causal, int64_t length, const torch::TensorOptions& like);
-
-/// The same for the last `queries` of `keys` tokens, with a window of real tokens (0: none).
+/// The bias of the last `queries` of `keys` tokens that hides padded keys (mask: B x S, true where real; may be
+/// undefined), where `causal` later ones, and those that lie beyond a window of real tokens (0: none); undefined when
+/// nothing is hidden. The hidden scores get the lowest finite value, so that a row without any key is uniform instead
+/// of NaN.
 /// @param span  see Tokens, B x queries; may be undefined
 Tensor attention_bias(const Tensor& mask, bool causal, int64_t window, int64_t queries, int64_t keys,
                       const torch::TensorOptions& like, const Tensor& span = {});

@@ -5,6 +5,7 @@
 
 #include "core/compat.h"
 #include "core/error.h"
+#include "core/shape_text.h"
 #include "layers/initial.h"
 #include "layers/variation.h"
 
@@ -27,6 +28,10 @@ bool may_use_packed(const torch::nn::Module& module, const Tensor& x) {
   return x.is_cpu() && !(torch::GradMode::is_enabled() && x.requires_grad()) && module.children().empty();
 }
 
+[[noreturn]] void refuse_packed(const std::string& layer) {
+  throw Error("is prepared for inference alone", layer, "load the model anew for gradients, adapters and taps");
+}
+
 /// What keeps a layer from being packed; empty: nothing.
 std::string reason_to_stay(const torch::nn::Module& module, const Tensor& weight) {
   if (!module.children().empty()) return "has an adapter";
@@ -42,6 +47,25 @@ Precision of_logits(Precision precision) {
 
 std::map<std::string, Tensor> parts_of(const std::shared_ptr<const PackedLinear>& packed) {
   return packed ? packed->parts() : std::map<std::string, Tensor>();
+}
+
+[[noreturn]] void refuse_parts(const std::string& problem) { throw Error(problem, "", "prepare the model anew"); }
+
+/// The packed form of a layer of these parameters, which have no numbers. @throws Error where the parts are another's
+std::shared_ptr<const PackedLinear> restored(const std::map<std::string, Tensor>& parts, const LayerWeights& layer,
+                                             Precision precision, bool gated = false) {
+  if (layer.bias.defined() && !parts.contains("bias")) refuse_parts("has no part 'bias'");
+  if (!layer.bias.defined() && parts.contains("bias")) refuse_parts("has a bias, and the layer has none");
+  const int64_t outputs = layer.weight.size(0);
+  return std::make_shared<PackedLinear>(parts, layer.weight.numel() / outputs, outputs, precision, gated);
+}
+
+constexpr const char* kRead = "its weight is read by its owner";
+
+/// Why a convolution is no linear layer of each patch; empty: it is one.
+std::string reason_to_stay(const ConvolutionOptions& o) {
+  const bool apart = o.padding == 0 && o.kernel_height == o.stride_height && o.kernel_width == o.stride_width;
+  return apart && o.groups == 1 ? "" : "its kernels overlap, or it has groups";
 }
 
 }  // namespace
@@ -70,9 +94,7 @@ Tensor Linear::forward(const Tensor& x, const After& after) {
   if (!packed_) return plain(x, after);
   const auto kind = nonlinearity(after.activation);
   const bool alone = !gated_ && kind == Nonlinearity::kIdentity && !after.residual.defined();
-  if (!may_use_packed(*this, x) || (!alone && Taps::wanted(*this, "")))
-    throw Error("is prepared for inference alone", "linear layer",
-                "load the model anew for gradients, adapters and taps");
+  if (!may_use_packed(*this, x) || (!alone && Taps::wanted(*this, ""))) refuse_packed("linear layer");
   LinearFinish finish{.activation = kind.value_or(Nonlinearity::kIdentity),
                       .type = after.narrow ? narrow_type() : torch::kFloat32};
   if (kind) finish.residual = after.residual;
@@ -95,7 +117,7 @@ torch::ScalarType Linear::narrow_type() const {
 
 std::string Linear::prepare(Precision precision) {
   if (packed_) return "";  // a part that stands in two places
-  if (weight_is_read) return "its weight is read by its owner";
+  if (weight_is_read) return kRead;
   if (const std::string reason = reason_to_stay(*this, weight); !reason.empty()) return reason;
   packed_ = std::make_shared<PackedLinear>(weight, bias, own(precision), gated_);
   weight.set_data(packed_away(weight));
@@ -108,7 +130,8 @@ std::map<std::string, Tensor> Linear::packed() const { return parts_of(packed_);
 
 void Linear::restore(Precision precision, const std::map<std::string, Tensor>& parts) {
   if (parts.empty()) return;
-  packed_ = std::make_shared<PackedLinear>(parts, weight.size(1), weight.size(0), own(precision), gated_);
+  if (weight_is_read) refuse_parts(std::string("is packed, and ") + kRead);
+  packed_ = restored(parts, {weight, bias}, own(precision), gated_);
   weight.set_data(packed_away(weight));
 }
 
@@ -132,9 +155,8 @@ Tensor Convolution::of_patches(const Tensor& x) const {
 }
 
 std::string Convolution::prepare(Precision precision) {
-  const auto& o = options_;
-  if (o.groups != 1 || o.padding != 0 || o.kernel_height != o.stride_height || o.kernel_width != o.stride_width)
-    return "its kernels overlap, or it has groups";
+  if (packed_) return "";
+  if (const std::string reason = reason_to_stay(options_); !reason.empty()) return reason;
   if (const std::string reason = reason_to_stay(*this, weight); !reason.empty()) return reason;
   packed_ = std::make_shared<PackedLinear>(weight.flatten(1), bias, precision);
   weight.set_data(packed_away(weight));
@@ -145,13 +167,15 @@ std::map<std::string, Tensor> Convolution::packed() const { return parts_of(pack
 
 void Convolution::restore(Precision precision, const std::map<std::string, Tensor>& parts) {
   if (parts.empty()) return;
-  packed_ = std::make_shared<PackedLinear>(parts, weight.numel() / weight.size(0), weight.size(0), precision);
+  if (const std::string reason = reason_to_stay(options_); !reason.empty()) refuse_parts("is packed, and " + reason);
+  packed_ = restored(parts, {weight, bias}, precision);
   weight.set_data(packed_away(weight));
 }
 
 Tensor Convolution::forward(const Tensor& x) {
   const auto& o = options_;
-  if (packed_ && may_use_packed(*this, x)) return tap(*this, of_patches(x));
+  if (packed_ && !may_use_packed(*this, x)) refuse_packed("convolution");
+  if (packed_) return tap(*this, of_patches(x));
   const Tensor y = torch::conv2d(x, weight, bias, {o.stride_height, o.stride_width}, o.padding, 1, o.groups);
   return tap(*this, vary(*this, x, y, {weight, bias}, 1));
 }
@@ -177,12 +201,26 @@ std::map<std::string, Tensor> Embedding::packed() const {
   return narrow_.defined() ? std::map<std::string, Tensor>{{"table", narrow_}} : parts_of(packed_);
 }
 
+namespace {
+
+/// @throws Error where the parts are something else than a table of this shape in bfloat16
+Tensor restored_table(const std::map<std::string, Tensor>& parts, at::IntArrayRef shape) {
+  if (parts.size() != 1 || !parts.contains("table")) refuse_parts("is packed for products, and the table gives none");
+  const Tensor& table = parts.at("table");
+  if (table.sizes() != shape || table.scalar_type() != torch::kBFloat16)
+    refuse_parts("part 'table' is " + shape_text(table.sizes(), table.scalar_type()) + ", the layer needs " +
+                 shape_text(shape, torch::kBFloat16));
+  return table;
+}
+
+}  // namespace
+
 void Embedding::restore(Precision precision, const std::map<std::string, Tensor>& parts) {
   if (parts.empty()) return;
-  if (parts.contains("table"))
-    narrow_ = parts.at("table");
+  if (gives_products)
+    packed_ = restored(parts, {weight, {}}, of_logits(precision));
   else
-    packed_ = std::make_shared<PackedLinear>(parts, weight.size(1), weight.size(0), of_logits(precision));
+    narrow_ = restored_table(parts, weight.sizes());
   weight.set_data(packed_away(weight));
 }
 
@@ -190,11 +228,15 @@ int64_t Embedding::packed_bytes() const {
   return packed_ ? packed_->bytes() : narrow_.defined() ? static_cast<int64_t>(narrow_.nbytes()) : 0;
 }
 
-Tensor Embedding::products(const Tensor& x) { return packed_ ? packed_->forward(x) : torch::linear(x, weight); }
+Tensor Embedding::products(const Tensor& x) {
+  if (packed_ && !may_use_packed(*this, x)) refuse_packed("token table");
+  return packed_ ? packed_->forward(x) : torch::linear(x, weight);
+}
 
 Tensor Embedding::forward(const Tensor& ids) {
   std::vector<int64_t> shape = ids.sizes().vec();
   shape.push_back(weight.size(1));
+  if ((packed_ || narrow_.defined()) && !children().empty()) refuse_packed("token table");
   if (packed_) return tap(*this, packed_->rows(ids).view(shape));
   if (narrow_.defined()) return tap(*this, torch::embedding(narrow_, ids).to(torch::kFloat32));
   return tap(*this, vary(*this, ids, torch::embedding(weight, ids, padding_id_), {weight, {}}));

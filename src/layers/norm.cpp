@@ -14,6 +14,7 @@ Norm::Norm(int64_t dim, double eps, const std::string& kind)
 }
 
 std::string Norm::prepare(Precision) {
+  if (prepared_) return "";
   if (!weight.is_cpu() || weight.scalar_type() == torch::kFloat64) return "is not float32 on the CPU";
   if (!children().empty()) return "has a variation";
   if (!rms_ && !bias.defined()) return "a layer norm without bias has no fast form";

@@ -2,12 +2,14 @@
 
 #include <cxxabi.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <memory>
 #include <set>
 
 #include "core/error.h"
-#include "io/checkpoint.h"
+#include "core/progress.h"
+#include "core/shape_text.h"
 #include "kernels/packed_linear.h"
 #include "layers/weights.h"
 
@@ -43,16 +45,22 @@ std::vector<PreparedPart> prepare(Module& model, Precision precision) {
   const torch::NoGradGuard no_gradient;
   model.eval();
   std::vector<PreparedPart> parts;
-  const auto visit = [&](const std::string& path, torch::nn::Module& module) {
+  std::vector<torch::nn::Module*> modules;
+  each_module(model, [&](const std::string& path, torch::nn::Module& module) {
     PreparedPart part{.path = path, .kind = kind_of(module)};
     for (const auto& parameter : module.parameters(/*recurse=*/false)) part.parameters += parameter.numel();
     if (part.parameters == 0) return;
-    auto* preparable = dynamic_cast<Preparable*>(&module);
+    parts.push_back(std::move(part));
+    modules.push_back(&module);
+  });
+  Progress progress("packing", static_cast<int64_t>(parts.size()), "parts");
+  for (size_t i = 0; i < parts.size(); ++i) {
+    PreparedPart& part = parts[i];
+    auto* preparable = dynamic_cast<Preparable*>(modules[i]);
     part.left = preparable ? preparable->prepare(precision) : "has no fast form";
     if (preparable && part.left.empty()) part.bytes = preparable->packed_bytes();
-    parts.push_back(std::move(part));
-  };
-  each_module(model, visit);
+    progress.step(1, part.path);
+  }
   for (auto& [path, tensor] : named_tensors(model))
     if (tensor.is_floating_point() && !is_packed_away(tensor)) widen(tensor);
   return parts;
@@ -71,13 +79,22 @@ void save_prepared(const Module& model, Precision precision, const std::filesyst
                   {{"format", kFormat}, {"precision", precision_names()[static_cast<size_t>(precision)]}});
 }
 
+Precision prepared_precision(const Checkpoint& file) {
+  const auto& metadata = file.metadata();
+  if (!metadata.contains("format") || metadata.at("format") != kFormat || !metadata.contains("precision"))
+    throw Error("is no file of prepared weights", file.path().string(), "`tessera prepare` writes one");
+  return precision_of(metadata.at("precision"), file.path().string());
+}
+
+bool is_prepared(const Module& model) {
+  const auto tensors = named_tensors(model);
+  return std::any_of(tensors.begin(), tensors.end(), [](const auto& item) { return is_packed_away(item.second); });
+}
+
 Precision load_prepared(Module& model, const std::filesystem::path& file) {
   const torch::NoGradGuard no_gradient;
   const Checkpoint checkpoint = Checkpoint::open(file);
-  const auto& metadata = checkpoint.metadata();
-  if (!metadata.contains("format") || metadata.at("format") != kFormat || !metadata.contains("precision"))
-    throw Error("is no file of prepared weights", file.string(), "`tessera prepare` writes one");
-  const Precision precision = precision_of(metadata.at("precision"), file.string());
+  const Precision precision = prepared_precision(checkpoint);
   std::set<std::string> unused;
   for (const auto& [name, info] : checkpoint.tensors()) unused.insert(name);
   const auto take = [&](const std::string& name) {
@@ -93,14 +110,22 @@ Precision load_prepared(Module& model, const std::filesystem::path& file) {
     for (auto at = checkpoint.tensors().lower_bound(prefix);
          at != checkpoint.tensors().end() && at->first.starts_with(prefix); ++at)
       parts[at->first.substr(prefix.size())] = take(at->first);
-    preparable->restore(precision, parts);
+    try {
+      preparable->restore(precision, parts);
+    } catch (const Error& error) {
+      throw error.within(file.string() + ": '" + path + "'");
+    }
+    if (!parts.empty() && preparable->packed().empty())
+      throw Error("has packed weights for '" + path + "', which takes none", file.string(), "prepare the model anew");
   });
   for (auto& [path, tensor] : named_tensors(model)) {
     if (is_packed_away(tensor)) continue;
     if (!checkpoint.has(path)) throw Error("has no tensor '" + path + "'", file.string(), "prepare the model anew");
     const Tensor stored = take(path);
     if (stored.sizes() != tensor.sizes() || stored.scalar_type() != tensor.scalar_type())
-      throw Error("tensor '" + path + "' does not fit the config", file.string(), "prepare the model anew");
+      throw Error("tensor '" + path + "' is " + shape_text(stored.sizes(), stored.scalar_type()) +
+                      ", the config asks for " + shape_text(tensor.sizes(), tensor.scalar_type()),
+                  file.string(), "prepare the model anew");
     tensor.set_data(stored);
   }
   if (!unused.empty())

@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "io/checkpoint.h"
 #include "layers/module.h"
 #include "layers/preparable.h"
 
@@ -19,7 +20,8 @@ struct PreparedPart {
 /// Makes a model ready for inference on this CPU: its leaf parts (linear layers, norms, token tables, the embedding of
 /// patches) take their fast forms, with weights packed in this precision. The model is in eval mode then and has no
 /// gradients. Tensors between blocks stay float32. Its weights are gone: it cannot be saved as it was published, but
-/// with save_prepared(). Weights may have any floating type; what is not packed is float32 then.
+/// with save_prepared(). Weights may have any floating type; what is not packed is float32 then. What is packed already
+/// stays as it is.
 /// @return every part that has parameters of its own
 std::vector<PreparedPart> prepare(Module& model, Precision precision);
 
@@ -32,5 +34,11 @@ void save_prepared(const Module& model, Precision precision, const std::filesyst
 /// @return the precision
 /// @throws Error naming the tensor that is missing, surplus or does not fit
 Precision load_prepared(Module& model, const std::filesystem::path& file);
+
+/// That of the file, which save_prepared() wrote. @throws Error where it is another's
+Precision prepared_precision(const Checkpoint& file);
+
+/// Whether weights of the model are packed.
+bool is_prepared(const Module& model);
 
 }  // namespace tessera

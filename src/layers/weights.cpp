@@ -3,20 +3,14 @@
 #include <algorithm>
 #include <numeric>
 #include <set>
-#include <sstream>
 
 #include "core/error.h"
 #include "core/options.h"
+#include "core/shape_text.h"
 #include "layers/preparable.h"
 
 namespace tessera {
 namespace {
-
-std::string shape_text(at::IntArrayRef shape) {
-  std::ostringstream text;
-  text << shape;
-  return text.str();
-}
 
 /// Files differ in axes of extent one: a table of positions is L x D here and 1 x L x D there.
 std::vector<int64_t> without_ones(at::IntArrayRef shape) {

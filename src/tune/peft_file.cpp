@@ -1,9 +1,9 @@
 #include "tune/peft_file.h"
 
 #include <algorithm>
-#include <sstream>
 
 #include "core/files.h"
+#include "core/shape_text.h"
 
 namespace tessera {
 namespace fs = std::filesystem;
@@ -38,12 +38,6 @@ torch::Tensor find_any(const PeftTensors& tensors, const std::string& name) {
   const torch::Tensor found = find(tensors, modern(name));
   if (found.defined() || !name.ends_with(".bias")) return found;
   return find(tensors, name.substr(0, name.size() - 4) + "base_layer.bias");
-}
-
-std::string shape_text(at::IntArrayRef shape) {
-  std::ostringstream text;
-  text << shape;
-  return text.str();
 }
 
 }  // namespace

@@ -161,10 +161,13 @@ TEST(PackedLinearInputTest, ZerosAndLargeNumbersStayFinite) {
   }
 }
 
-TEST(PanelsTest, WeightsComeBackAsTheyWere) {
+TEST(PanelsTest, HaveTheInputsOfOneInstructionSideBySideAndZerosAroundTheWeight) {
   for (const auto type : {torch::kFloat32, torch::kBFloat16, torch::kInt8}) {
-    const Tensor weight = torch::randint(-100, 100, {130, 37}).to(type);
-    EXPECT_TRUE(from_panels(to_panels(weight), 130, 37).equal(weight));
+    const Tensor weight = torch::randint(-100, 100, {130, 37}).to(type), panels = to_panels(weight);
+    const int64_t filled = padded_inputs(37, type);
+    EXPECT_EQ(panels.sizes(), torch::IntArrayRef({3, filled / inputs_together(type), 64, inputs_together(type)}));
+    const Tensor rows = panels.permute({0, 2, 1, 3}).reshape({192, filled});
+    EXPECT_TRUE(rows.equal(torch::constant_pad_nd(weight, {0, filled - 37, 0, 62})));
   }
 }
 

@@ -9,6 +9,7 @@
 #include "layers/feed_forward.h"
 #include "layers/variation.h"
 #include "layers/weights.h"
+#include "support/scratch.h"
 
 namespace tessera {
 namespace {
@@ -119,6 +120,20 @@ TEST_P(PrepareTest, WeightsOfAnyFloatingTypeArePackedAsIfTheyWereFloat32) {
   EXPECT_TRUE(torch::equal(narrow.forward(pixels), wide.forward(pixels)));
 }
 
+TEST_P(PrepareTest, PreparingTwiceChangesNothing) {
+  const torch::NoGradGuard no_gradient;
+  Small model(true, rotary_attention());
+  const auto once = prepare(model, precision());
+  const Tensor pixels = torch::randn({1, 3, 16, 16}), before = model.forward(pixels);
+  const auto twice = prepare(model, precision());
+  ASSERT_EQ(twice.size(), once.size());
+  for (size_t i = 0; i < once.size(); ++i) {
+    EXPECT_EQ(twice[i].left, once[i].left) << once[i].path;
+    EXPECT_EQ(twice[i].bytes, once[i].bytes) << once[i].path;
+  }
+  EXPECT_TRUE(torch::equal(model.forward(pixels), before));
+}
+
 INSTANTIATE_TEST_SUITE_P(Precisions, PrepareTest, ::testing::ValuesIn(precision_names()), [](const auto& item) {
   std::string name = item.param;
   std::replace(name.begin(), name.end(), '-', '_');
@@ -146,6 +161,69 @@ TEST(PreparedModelTest, WeightsAreGoneAndNoneReadsOn) {
   EXPECT_EQ(weight.sizes(), torch::IntArrayRef({96, 32}));
 }
 
+/// A prepared model's file, of which a test changes what it likes before it is loaded.
+class PreparedFileTest : public ::testing::Test {
+ protected:
+  PreparedFileTest() {
+    Small model(false, {.dim = 32, .heads = 4});
+    prepare(model, Precision::kBfloat16);
+    save_prepared(model, Precision::kBfloat16, file());
+    const Checkpoint checkpoint = Checkpoint::open(file());
+    metadata_ = checkpoint.metadata();
+    for (const auto& [name, info] : checkpoint.tensors()) tensors_[name] = checkpoint.tensor(name).clone();
+  }
+  std::filesystem::path file() const { return scratch_ / "prepared.safetensors"; }
+  /// What loading it says once `tensors_` are in the file.
+  std::string refusal() const {
+    save_checkpoint(file(), {tensors_.begin(), tensors_.end()}, metadata_);
+    Small again(false, {.dim = 32, .heads = 4});
+    return testing::error_of([&] { load_prepared(again, file()); });
+  }
+  testing::Scratch scratch_;
+  std::map<std::string, Tensor> tensors_;
+  std::map<std::string, std::string> metadata_;
+};
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+
+TEST_F(PreparedFileTest, ATokenTableOfAnotherShapeOrTypeIsNamed) {
+  Tensor& table = tensors_.at("places:packed.table");
+  table = torch::zeros({51, 32}, torch::kBFloat16);
+  EXPECT_THAT(refusal(), AllOf(HasSubstr("'places'"), HasSubstr("[51, 32]"), HasSubstr("needs [50, 32]")));
+  table = torch::zeros({50, 32});
+  EXPECT_THAT(refusal(), AllOf(HasSubstr("of Float"), HasSubstr("[50, 32] of BFloat16")));
+  tensors_["places:packed.panels"] = table;
+  EXPECT_THAT(refusal(), HasSubstr("gives none"));
+}
+
+TEST_F(PreparedFileTest, APackedLayerThatIsAnothersIsNamed) {
+  tensors_.at("words:packed.panels") = torch::zeros({1, 32, 64, 1}, torch::kBFloat16);  // as many numbers
+  EXPECT_THAT(refusal(), AllOf(HasSubstr("'words'"), HasSubstr("'panels' is [1, 32, 64, 1]")));
+}
+
+TEST_F(PreparedFileTest, ABiasThatIsMissingOrTooMuchIsNamed) {
+  const Tensor bias = tensors_.at("patch:packed.bias");
+  tensors_["words:packed.bias"] = bias;
+  EXPECT_THAT(refusal(), AllOf(HasSubstr("'words'"), HasSubstr("has a bias")));
+  tensors_.erase("words:packed.bias");
+  tensors_.erase("patch:packed.bias");
+  EXPECT_THAT(refusal(), AllOf(HasSubstr("'patch'"), HasSubstr("no part 'bias'")));
+}
+
+TEST_F(PreparedFileTest, APartThatNothingReadsIsNamed) {
+  tensors_["block.norm1:packed.panels"] = torch::zeros({1});
+  EXPECT_THAT(refusal(), HasSubstr("'block.norm1', which takes none"));
+  tensors_.erase("block.norm1:packed.panels");
+  tensors_["words:packed.scales"] = torch::zeros({64});
+  EXPECT_THAT(refusal(), AllOf(HasSubstr("'words'"), HasSubstr("no place for: 'scales'")));
+}
+
+TEST_F(PreparedFileTest, AnOrdinaryTensorOfAnotherShapeIsNamed) {
+  tensors_.at("block.norm1.weight") = torch::zeros({31});
+  EXPECT_THAT(refusal(), AllOf(HasSubstr("'block.norm1.weight' is [31]"), HasSubstr("[32] of Float")));
+}
+
 /// A change that changes nothing.
 class Nothing : public Variation {
  public:
@@ -165,6 +243,21 @@ TEST(PreparedModelTest, ALayerWithAnAdapterStaysAsItIs) {
   EXPECT_THAT(left,
               ::testing::ElementsAre("block.attention.proj has an adapter", "places a table of float32 stays one"));
   EXPECT_TRUE(model.forward(pixels).allclose(before, 1e-4, 1e-4));
+}
+
+TEST(PreparedModelTest, APackedLayerTakesNoAdapter) {
+  const torch::NoGradGuard no_gradient;
+  for (const char* name : {"patch", "words", "places"}) {
+    Small model(false, {.dim = 32, .heads = 4});
+    prepare(model, Precision::kBfloat16);
+    EXPECT_TRUE(is_prepared(model));
+    add_variation(*model.named_children()[name], "nothing", std::make_shared<Nothing>());
+    EXPECT_THAT(testing::error_of([&] {
+                  model.forward(torch::randn({1, 3, 8, 8}));
+                }),
+                HasSubstr("prepared for inference alone"))
+        << name;
+  }
 }
 
 }  // namespace

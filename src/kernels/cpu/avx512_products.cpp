@@ -10,7 +10,8 @@
 
 // Sums are in registers where the loops over them are written out.
 #define TESSERA_UNROLL _Pragma("GCC unroll 8")
-#define TESSERA_BFLOAT16 __attribute__((target("avx512f,avx512bw,avx512vl,avx512bf16")))
+// A template has one target for all its kinds; what a kind does not name, the compiler has no occasion to use.
+#define TESSERA_DOTS __attribute__((target("avx512f,avx512bw,avx512vl,avx512bf16,avx512vnni")))
 #define TESSERA_INT8 __attribute__((target("avx512f,avx512bw,avx512vl,avx512vnni")))
 
 namespace tessera::cpu {
@@ -71,34 +72,15 @@ struct Place {
   }
 };
 
-template <bool alone, int rows, int vectors>
-TESSERA_BFLOAT16 void bfloat16_block(const Place& place) {
-  __m512 sums[rows][vectors];
-  TESSERA_UNROLL
-  for (int row = 0; row < rows; ++row) TESSERA_UNROLL
-  for (int v = 0; v < vectors; ++v)
-    sums[row][v] = place.add ? _mm512_loadu_ps(place.row_of_sums(row, v)) : _mm512_setzero_ps();
-  const char* panel = place.panel;
-  for (int64_t step = 0; step < place.steps; ++step, panel += kStep) {
-    ask_for<alone>(place.wanted, panel, step);
-    __m512i weights[vectors];
-    TESSERA_UNROLL
-    for (int v = 0; v < vectors; ++v) weights[v] = _mm512_loadu_si512(panel + int64_t{64} * v);
-    TESSERA_UNROLL
-    for (int row = 0; row < rows; ++row) {
-      const __m512i two = _mm512_set1_epi32(word_at(place.x + row * place.x_stride + 4 * step));
-      TESSERA_UNROLL
-      for (int v = 0; v < vectors; ++v)
-        sums[row][v] = _mm512_dpbf16_ps(sums[row][v], (__m512bh)two, (__m512bh)weights[v]);
-    }
-  }
-  TESSERA_UNROLL
-  for (int row = 0; row < rows; ++row) TESSERA_UNROLL
-  for (int v = 0; v < vectors; ++v) _mm512_storeu_ps(place.row_of_sums(row, v), sums[row][v]);
+/// sums + x * weights, where a lane has two bfloat16 numbers (the sums are float32) or four bytes (int32).
+template <ProductKind kind>
+TESSERA_DOTS inline __m512i add_dots(__m512i sums, __m512i x, __m512i weights) {
+  if constexpr (kind == ProductKind::kInt8) return _mm512_dpbusd_epi32(sums, x, weights);
+  return _mm512_castps_si512(_mm512_dpbf16_ps(_mm512_castsi512_ps(sums), (__m512bh)x, (__m512bh)weights));
 }
 
-template <bool alone, int rows, int vectors>
-TESSERA_INT8 void int8_block(const Place& place) {
+template <ProductKind kind, bool alone, int rows, int vectors>
+TESSERA_DOTS void multiply_block(const Place& place) {
   __m512i sums[rows][vectors];
   TESSERA_UNROLL
   for (int row = 0; row < rows; ++row) TESSERA_UNROLL
@@ -112,9 +94,9 @@ TESSERA_INT8 void int8_block(const Place& place) {
     for (int v = 0; v < vectors; ++v) weights[v] = _mm512_loadu_si512(panel + int64_t{64} * v);
     TESSERA_UNROLL
     for (int row = 0; row < rows; ++row) {
-      const __m512i four = _mm512_set1_epi32(word_at(place.x + row * place.x_stride + 4 * step));
+      const __m512i x = _mm512_set1_epi32(word_at(place.x + row * place.x_stride + 4 * step));
       TESSERA_UNROLL
-      for (int v = 0; v < vectors; ++v) sums[row][v] = _mm512_dpbusd_epi32(sums[row][v], four, weights[v]);
+      for (int v = 0; v < vectors; ++v) sums[row][v] = add_dots<kind>(sums[row][v], x, weights[v]);
     }
   }
   TESSERA_UNROLL
@@ -132,20 +114,20 @@ void by_rows(int64_t rows, const Part& part) {
       by_rows<most - 1>(rows - first, [&]<int count>(int64_t at) { part.template operator()<count>(first + at); });
 }
 
-/// Calls part.operator()<alone, rows, vectors>(place) for the whole product.
-template <bool alone, class Part>
-void by_blocks(const PanelProduct& product, const Place& place, const Part& part) {
+template <ProductKind kind, bool alone>
+void by_blocks(const PanelProduct& product, const Place& place) {
   by_rows<kRegisterRows>(product.rows, [&]<int rows>(int64_t first) {
     const Place block = place.from(first);
-    if (product.columns > 48) return part.template operator()<alone, rows, kVectors>(block);
+    if (product.columns > 48) return multiply_block<kind, alone, rows, kVectors>(block);
     for (int64_t column = 0; column < product.columns; column += 16)
-      part.template operator()<alone, rows, 1>(block.from_column(column));
+      multiply_block<kind, alone, rows, 1>(block.from_column(column));
   });
 }
 
-template <class Part>
-void by_blocks(const PanelProduct& product, const void* x, const void* panel, void* sums, const Part& part) {
-  const int64_t together = inputs_together(product.kind), size = 4 / together, steps = product.inputs / together;
+template <ProductKind kind>
+void by_blocks(const PanelProduct& product, const void* x, const void* panel, void* sums) {
+  constexpr int64_t together = inputs_together(kind), size = 4 / together;
+  const int64_t steps = product.inputs / together;
   const int64_t blocks = (product.rows + kRegisterRows - 1) / kRegisterRows;
   const Place place{
       static_cast<const char*>(x),
@@ -156,7 +138,7 @@ void by_blocks(const PanelProduct& product, const void* x, const void* panel, vo
       product.sums_stride * 4,
       product.add,
       {static_cast<const char*>(product.next), product.next_bytes / std::max<int64_t>(1, blocks * steps)}};
-  product.next ? by_blocks<false>(product, place, part) : by_blocks<true>(product, place, part);
+  product.next ? by_blocks<kind, false>(product, place) : by_blocks<kind, true>(product, place);
 }
 
 /// The sum of the inputs of a group.
@@ -217,13 +199,11 @@ TESSERA_INT8 void int4_rows(const Int4Product& product, int64_t first, const cha
 }  // namespace
 
 void multiply_bfloat16(const PanelProduct& product, const void* x, const void* panel, float* sums) {
-  by_blocks(product, x, panel, sums,
-            []<bool alone, int rows, int vectors>(const Place& place) { bfloat16_block<alone, rows, vectors>(place); });
+  by_blocks<ProductKind::kBfloat16>(product, x, panel, sums);
 }
 
 void multiply_int8(const PanelProduct& product, const void* x, const void* panel, int32_t* sums) {
-  by_blocks(product, x, panel, sums,
-            []<bool alone, int rows, int vectors>(const Place& place) { int8_block<alone, rows, vectors>(place); });
+  by_blocks<ProductKind::kInt8>(product, x, panel, sums);
 }
 
 void multiply_int4(const Int4Product& product, const uint8_t* panel, float* sums, int64_t sums_stride) {
