@@ -1,5 +1,5 @@
 """What `make bench-peers` compares: the lines of its table, and the bars that are set for them."""
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import models
@@ -78,9 +78,8 @@ def _encoder(model, name, batches, gflop):
     return group
 
 
-def _attention_share(model, name, precision):
+def _attention_share(model, name, precision, config):
     """Attention alone beside the whole model. Its share of the time may be ten points above that of the arithmetic."""
-    config = models.configs()[model]
     part, whole = work.vit_attention(config), work.vit(config)
     ours, share = SideOf("Tessera", precision), part / whole
     return Group(model, (1,), lines=[
@@ -89,11 +88,11 @@ def _attention_share(model, name, precision):
              part, "GFLOP/s", "batch-1", whole)])
 
 
-def _language(precision, form, prefill_bar, read_bar, product_bar=None):
+def _language(precision, form, config, prefill_bar, read_bar, product_bar=None):
     ours = SideOf("Tessera", precision)
     llama = (SideOf("llama.cpp", form, "plain attention"), SideOf("llama.cpp", form, "flash attention"))
     name, many = f"LLaMA 1.1 B {precision}, ", models.STEPS * models.SEQUENCES
-    gflop = work.llama_prefill(models.configs()["llama"], models.PREFILL)
+    gflop = work.llama_prefill(config, models.PREFILL)
     return Group("llama", lines=[
         Line("llama", name + "decode", "decode", ours, (SideOf(MACHINE, "read"),), read_bar, 0, "GB/s"),
         *([_limit("llama", name + f"prefill {models.PREFILL}", "prefill", precision, gflop, product_bar)]
@@ -115,13 +114,20 @@ def _training(model, name):
         Line(model, f"{name} bfloat16, peak memory of training", "memory", ours, _torch("bfloat16"), 1.43, unit="MB")])
 
 
-GROUPS = {
-    "vit": _encoder("vit", "ViT-B/16", (1, 8), work.vit(models.configs()["vit"])),
-    "vit-large": _attention_share("vit-large", "ViT-L/14 336 px", "bfloat16"),
-    "bert": _encoder("bert", "BERT-base 128 tokens", (1, 32), work.bert(models.configs()["bert"], 128)),
-    "llama-bfloat16": _language("bfloat16", "bf16", 2.2, 0.85, 0.85),
-    "llama-int8": _language("int8", "q8_0", 3.5, 0.85),
-    "llama-int4": _language("int4", "q4_0", 1.5, 0.75),
-    "training-vit": _training("vit-small", "ViT-S/16 batch 32"),
-    "training-gpt2": _training("gpt2", "GPT-2 small 4 x 512"),
-}
+def groups(depth=None):
+    """The parts of the table by name. @param depth  of the models instead of theirs, for which no bars are set"""
+    configs = models.configs(depth)
+    every = {
+        "vit": _encoder("vit", "ViT-B/16", (1, 8), work.vit(configs["vit"])),
+        "vit-large": _attention_share("vit-large", "ViT-L/14 336 px", "bfloat16", configs["vit-large"]),
+        "bert": _encoder("bert", "BERT-base 128 tokens", (1, 32), work.bert(configs["bert"], 128)),
+        "llama-bfloat16": _language("bfloat16", "bf16", configs["llama"], 2.2, 0.85, 0.85),
+        "llama-int8": _language("int8", "q8_0", configs["llama"], 3.5, 0.85),
+        "llama-int4": _language("int4", "q4_0", configs["llama"], 1.5, 0.75),
+        "training-vit": _training("vit-small", "ViT-S/16 batch 32"),
+        "training-gpt2": _training("gpt2", "GPT-2 small 4 x 512"),
+    }
+    if depth:
+        every = {name: replace(group, lines=[replace(line, bar=None) for line in group.lines])
+                 for name, group in every.items()}
+    return every

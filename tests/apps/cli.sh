@@ -53,6 +53,13 @@ else
   expect 2 'cannot generate text' "$tessera" generate "$TESSERA_MODEL" "Once upon a time"
   expect 2 'cannot predict text' "$tessera" perplexity "$TESSERA_MODEL" text.jpg
 fi
+# study: what is there of one, a part that it has not, and what is no study
+learning=$source/recipes/backbones/fashion-mnist-study.json
+expect 0 '^ViT +- +[0-9]+ +- +- +-' "$tessera" study "$learning" --table --only ViT --runs none
+expect 0 '^\{"flops":[0-9.e+]+,"measures":\{\},"name":"RMT"' "$tessera" study "$learning" --table --json --only RMT --runs none
+expect 2 'RTM.*RMT' "$tessera" study "$learning" --table --only RTM
+echo '{"recipe": "none.json", "variants": []}' > study.json
+expect 2 'compares nothing.*give "variants" or "backbones"' "$tessera" study study.json
 # tune
 echo '{"prompt": "2 + 2 =", "completion": " 4"}' > sums.jsonl
 expect 2 '(cannot be tuned|a talker learns from)' "$tessera" tune "$TESSERA_MODEL" --data sums.jsonl --output tuned

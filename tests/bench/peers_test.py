@@ -151,7 +151,7 @@ class Ratios(unittest.TestCase):
         self.assertEqual(measure.cosine(wrong.ravel(), right.ravel(), 100), 0)
 
     def test_every_side_of_the_table_has_a_tolerance(self):
-        for group in rows.GROUPS.values():
+        for group in rows.groups().values():
             for line in group.lines:
                 for side in (line.ours, *line.peers):
                     if side.program != rows.MACHINE:
@@ -173,6 +173,13 @@ class Ratios(unittest.TestCase):
         self.running.times[limit, "batch-1"] = [1, 2, 1]
         self.running.amounts = {limit: 4, self.ours: 3}
         self.assertEqual(self.running.result(line).ratio, 0.75)
+
+
+    def test_smaller_models_have_less_work_and_no_bars(self):
+        whole, small = rows.groups()["vit"].lines, rows.groups(2)["vit"].lines
+        self.assertGreater(whole[0].work, 5 * small[0].work)
+        self.assertTrue(any(line.bar for line in whole))
+        self.assertFalse(any(line.bar for line in small))
 
 
 class Work(unittest.TestCase):
