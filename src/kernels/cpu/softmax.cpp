@@ -19,14 +19,15 @@ HWY_INLINE void adjust(const cpu::ScoreRow& row) {
     x = hn::Mul(x, of(row.scale));
     return row.cap > 0 ? hn::Mul(activated<Nonlinearity::kTanh>(hn::Div(x, of(row.cap))), of(row.cap)) : x;
   };
+  const float* side_by_side = row.bias_stride == 1 ? row.bias : nullptr;
   for (auto at = static_cast<size_t>(row.begin); at < static_cast<size_t>(row.end); at += lanes()) {
     const size_t count = HWY_MIN(lanes(), static_cast<size_t>(row.end) - at);
-    if (count == lanes())
-      store(score(load(row.scores + at)), row.scores + at);
-    else
-      store_some(score(load_some(row.scores + at, count)), row.scores + at, count);
+    const bool whole = count == lanes();
+    Vector x = score(whole ? load(row.scores + at) : load_some(row.scores + at, count));
+    if (side_by_side) x = hn::Add(x, whole ? load(side_by_side + at) : load_some(side_by_side + at, count));
+    whole ? store(x, row.scores + at) : store_some(x, row.scores + at, count);
   }
-  if (row.bias)
+  if (row.bias && !side_by_side)
     for (int64_t key = row.begin; key < row.end; ++key) row.scores[key] += row.bias[key * row.bias_stride];
   if (row.mask)
     for (int64_t key = row.begin; key < row.end; ++key)

@@ -1,0 +1,152 @@
+#include "kernels/cpu/recur.h"
+
+#include <algorithm>
+
+#include "kernels/cpu/scratch.h"
+
+// Terms are in registers where the loops over them are written out.
+#undef TESSERA_UNROLL
+#define TESSERA_UNROLL _Pragma("GCC unroll 8")
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "kernels/cpu/recur.cpp"
+#include <hwy/foreach_target.h>
+// After the above.
+#include "kernels/cpu/vector-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace tessera::HWY_NAMESPACE {
+
+/// The channels of one vector: where they begin, and how many they are.
+struct Part {
+  int64_t at;
+  size_t count;
+
+  HWY_INLINE Vector read(const float* from) const {
+    return count == lanes() ? load(from + at) : load_some(from + at, count);
+  }
+  HWY_INLINE void write(Vector x, float* to) const {
+    count == lanes() ? store(x, to + at) : store_some(x, to + at, count);
+  }
+};
+
+template <class Work>
+HWY_INLINE void by_vectors(int64_t channels, const Work& work) {
+  const auto width = static_cast<int64_t>(lanes());
+  for (int64_t at = 0; at < channels; at += width) work(Part{at, static_cast<size_t>(std::min(width, channels - at))});
+}
+
+/// Adds `together` terms, whose powers do not wait for each other.
+template <int together>
+HWY_INLINE void add_powers(const cpu::PowerSums& call, const Part& part, int64_t term, float* out) {
+  Vector real[together], imaginary[together], ratio[together], ratio_imaginary[together];
+  TESSERA_UNROLL
+  for (int i = 0; i < together; ++i) {
+    const int64_t row = (term + i) * call.step;
+    real[i] = part.read(call.real + row), imaginary[i] = part.read(call.imaginary + row);
+    ratio[i] = part.read(call.ratio_real + row), ratio_imaginary[i] = part.read(call.ratio_imaginary + row);
+  }
+  for (int64_t t = 0; t < call.length; ++t, out += call.step) {
+    Vector sum = part.read(out);
+    TESSERA_UNROLL
+    for (int i = 0; i < together; ++i) {
+      sum = hn::Add(sum, real[i]);
+      const Vector turned = hn::Mul(real[i], ratio_imaginary[i]);
+      real[i] = hn::NegMulAdd(imaginary[i], ratio_imaginary[i], hn::Mul(real[i], ratio[i]));
+      imaginary[i] = hn::MulAdd(imaginary[i], ratio[i], turned);
+    }
+    part.write(sum, out);
+  }
+}
+
+void power_sums(const cpu::PowerSums& call, float* out) {
+  by_vectors(call.channels, [&](const Part& part) HWY_ATTR {
+    for (int64_t t = 0; t < call.length; ++t) part.write(hn::Zero(Floats()), out + t * call.step);
+    int64_t term = 0;
+    for (; term + 4 <= call.terms; term += 4) add_powers<4>(call, part, term, out);
+    for (; term < call.terms; ++term) add_powers<1>(call, part, term, out);
+  });
+}
+
+void selective_scan(const cpu::SelectiveScan& call, float* state, float* y) {
+  thread_local cpu::Scratch memory;
+  const auto width = static_cast<int64_t>(lanes());
+  float* decays = memory.of<float>(static_cast<size_t>(2 * call.states * width));
+  float* h = decays + call.states * width;
+  by_vectors(call.channels, [&](const Part& part) HWY_ATTR {
+    for (int64_t n = 0; n < call.states; ++n) {
+      store(part.read(call.a + n * call.step), decays + n * width);
+      store(part.read(state + n * call.step), h + n * width);
+    }
+    const float *b = call.b, *c = call.c;
+    for (int64_t t = 0; t < call.length; ++t, b += call.selection_step, c += call.selection_step) {
+      const Vector dt = part.read(call.dt + t * call.step), gain = hn::Mul(dt, part.read(call.x + t * call.step));
+      Vector sum = hn::Zero(Floats());
+      for (int64_t n = 0; n < call.states; ++n) {
+        const Vector decay = exponential(hn::Mul(dt, load(decays + n * width)));
+        const Vector next = hn::MulAdd(decay, load(h + n * width), hn::Mul(gain, of(b[n])));
+        store(next, h + n * width);
+        sum = hn::MulAdd(next, of(c[n]), sum);
+      }
+      part.write(sum, y + t * call.step);
+    }
+    for (int64_t n = 0; n < call.states; ++n) part.write(load(h + n * width), state + n * call.step);
+  });
+}
+
+/// A sum of values and one of their weights, both divided by exp(scale).
+struct Mean {
+  Vector values, weights, scale;
+
+  /// With another value, of weight exp(key).
+  HWY_INLINE Mean with(Vector value, Vector key) const {
+    const Vector apart = hn::Sub(key, scale), smaller = exponential(hn::Neg(hn::Abs(apart)));
+    const auto newer = hn::Gt(apart, hn::Zero(Floats()));
+    const Vector kept = hn::IfThenElse(newer, smaller, of(1)), entered = hn::IfThenElse(newer, of(1), smaller);
+    return {hn::MulAdd(kept, values, hn::Mul(entered, value)), hn::MulAdd(kept, weights, entered), hn::Max(key, scale)};
+  }
+};
+
+void weighted_mean(const cpu::WeightedMeans& call, float* out) {
+  by_vectors(call.channels, [&](const Part& part) HWY_ATTR {
+    const Vector decay = part.read(call.decay), bonus = part.read(call.bonus);
+    Mean mean{hn::Zero(Floats()), hn::Zero(Floats()), of(-1e38F)};
+    for (int64_t t = 0; t < call.length; ++t) {
+      const Vector key = part.read(call.key + t * call.step), value = part.read(call.value + t * call.step);
+      const Mean seen = mean.with(value, hn::Add(key, bonus));
+      part.write(hn::Div(seen.values, seen.weights), out + t * call.step);
+      mean.scale = hn::Sub(mean.scale, decay);
+      mean = mean.with(value, key);
+    }
+  });
+}
+
+float decay_row(const float* entered, float top, int64_t count, float* scores) {
+  Vector sum = hn::Zero(Floats());
+  by_vectors(count, [&](const Part& part) HWY_ATTR {
+    const Vector decay = exponential(hn::Sub(part.read(entered), of(top))), score = hn::Mul(part.read(scores), decay);
+    part.write(score, scores);
+    sum = hn::Add(sum, score);
+  });
+  return hn::GetLane(hn::SumOfLanes(Floats(), sum));
+}
+
+}  // namespace tessera::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace tessera {
+HWY_EXPORT(power_sums);
+HWY_EXPORT(selective_scan);
+HWY_EXPORT(weighted_mean);
+HWY_EXPORT(decay_row);
+namespace cpu {
+void sum_powers(const PowerSums& call, float* out) { HWY_DYNAMIC_DISPATCH(power_sums)(call, out); }
+void scan(const SelectiveScan& call, float* state, float* y) { HWY_DYNAMIC_DISPATCH(selective_scan)(call, state, y); }
+void average(const WeightedMeans& call, float* out) { HWY_DYNAMIC_DISPATCH(weighted_mean)(call, out); }
+float decay(const float* entered, float top, int64_t count, float* scores) {
+  return HWY_DYNAMIC_DISPATCH(decay_row)(entered, top, count, scores);
+}
+}  // namespace cpu
+}  // namespace tessera
+#endif

@@ -1,0 +1,44 @@
+#pragma once
+#include <torch/types.h>
+
+namespace tessera {
+
+/// What the recurrences of state spaces come to over whole sequences, for inference on a CPU: vectors go over channels,
+/// and states stay in registers or the first cache. All tensors are float32.
+
+/// sum over n of Re(c_n exp(t d_n)) for t = 0 ... length - 1: the taps of a diagonal state space.
+/// @param coefficient  H x N, complex
+/// @param log_ratio    d, H or 1 x N, complex
+/// @return H x length; in memory length x H
+torch::Tensor sums_of_powers(const torch::Tensor& coefficient, const torch::Tensor& log_ratio, int64_t length);
+
+/// h <- exp(dt a) h + dt b x, y = c h, from token to token (Gu and Dao, 2023).
+/// @param x, dt   B x L x D
+/// @param a       D x N
+/// @param b, c    B x L x groups x N; a group serves D / groups consecutive channels
+/// @param state   B x D x N before the first token; becomes that after the last
+/// @return y, B x L x D
+torch::Tensor fused_selective_scan(const torch::Tensor& x, const torch::Tensor& dt, const torch::Tensor& a,
+                                   const torch::Tensor& b, const torch::Tensor& c, torch::Tensor& state);
+
+/// The mean of all values so far, each weighted with exp(key) and exp(-decay) for every token since, and the newest
+/// with exp(key + bonus) (Peng et al., 2023).
+/// @param key, value    B x L x C
+/// @param decay, bonus  C
+/// @return B x L x C
+torch::Tensor weighted_means(const torch::Tensor& key, const torch::Tensor& value, const torch::Tensor& decay,
+                             const torch::Tensor& bonus);
+
+struct DecayedScores {
+  torch::Tensor sums;  ///< of each query's scores, B x heads x L
+  torch::Tensor tops;  ///< B x heads x L
+};
+
+/// Scores of a query i and a key j in a scale that keeps them finite (Beck et al., 2024), in place: times
+/// exp(entered_j - top_i), where top_i is the largest of `before` and entered up to i; 0 for keys after the query.
+/// @param scores   B x heads x L x L, contiguous
+/// @param entered  B x heads x L
+/// @param before   B x heads
+DecayedScores decay_scores(const torch::Tensor& scores, const torch::Tensor& entered, const torch::Tensor& before);
+
+}  // namespace tessera
