@@ -1,7 +1,5 @@
 #include "train/classify_learner.h"
 
-#include <torch/csrc/autograd/autograd.h>
-
 #include <algorithm>
 #include <map>
 
@@ -9,11 +7,11 @@
 #include "core/error.h"
 #include "layers/initial.h"
 #include "train/ema.h"
-#include "train/run_files.h"
 
 namespace tessera {
 
-ClassifyLearner::ClassifyLearner(Recipe& recipe) : recipe_(recipe), data_(read_training_pictures(recipe)) {
+ClassifyLearner::ClassifyLearner(Recipe& recipe)
+    : ModelLearner(recipe, "pictures"), data_(read_training_pictures(recipe)) {
   options_ = recipe.model;
   const std::vector<std::string> labels = read_classes();
   options_["labels"] = labels;
@@ -55,17 +53,6 @@ std::vector<std::string> ClassifyLearner::read_classes() {
   return labels;
 }
 
-NamedTensors ClassifyLearner::trained() const {
-  NamedTensors trained;
-  for (const auto& item : model_->named_parameters())
-    if (item.value().requires_grad()) trained.emplace_back(item.key(), item.value());
-  return trained;
-}
-
-NamedTensors ClassifyLearner::tensors() const { return prefixed("model.", weights()); }
-
-NamedTensors ClassifyLearner::weights() const { return weights_of(*model_); }
-
 ClassifyLearner::Batch ClassifyLearner::make(int64_t number) const {
   const std::vector<int64_t> chosen = sampler_->choose(number);
   std::vector<int64_t> classes;
@@ -75,35 +62,15 @@ ClassifyLearner::Batch ClassifyLearner::make(int64_t number) const {
 }
 
 void ClassifyLearner::begin(int64_t step) {
-  const int64_t micro = recipe_.accumulate;
-  batches_ = std::make_unique<Prefetcher<Batch>>([this](int64_t number) { return make(number); }, step * micro,
-                                                 recipe_.steps * micro, recipe_.workers, 2 * recipe_.workers + 2);
+  batches_ = prefetch<Batch>(step, [this](int64_t number) { return make(number); });
 }
 
-double ClassifyLearner::step(int64_t number) {
-  double sum = 0;
-  for (int64_t i = 0; i < recipe_.accumulate; ++i) {
-    const Batch batch = batches_->next();
-    Tensor logits;
-    {
-      const Autocast autocast(precision_of(recipe_));
-      logits = model_->forward(batch.pixels).to(torch::kFloat32);
-    }
-    const Tensor loss = torch::cross_entropy_loss(logits, batch.classes, {}, at::Reduction::Mean, -100,
-                                                  recipe_.objective.label_smoothing) /
-                        static_cast<double>(recipe_.accumulate);
-    sum += checked_loss(loss, number);
-    torch::autograd::backward({loss}, {});
-  }
-  return sum;
-}
-
-double ClassifyLearner::rate_factor(int64_t number) const {
-  return schedule_factor(recipe_.schedule, number, recipe_.steps);
-}
-
-std::pair<int64_t, std::string> ClassifyLearner::items(int64_t) const {
-  return {recipe_.batch * recipe_.accumulate, "pictures"};
+Tensor ClassifyLearner::loss_of(int64_t) {
+  const Batch batch = batches_->next();
+  const Autocast autocast(precision_of(recipe_));
+  const Tensor logits = model_->forward(batch.pixels).to(torch::kFloat32);
+  return torch::cross_entropy_loss(logits, batch.classes, {}, at::Reduction::Mean, -100,
+                                   recipe_.objective.label_smoothing);
 }
 
 Scores ClassifyLearner::evaluate(const NamedTensors& averages, double& main) {
@@ -120,7 +87,7 @@ void ClassifyLearner::save_model_folder(const NamedTensors& averages, const std:
   save_model(model, folder, torch::kFloat32);
 }
 
-Json ClassifyLearner::summary() const {
+Json ClassifyLearner::data_summary() const {
   return {{"pictures", data_.pictures.pictures.size()}, {"classes", options_.at("classes")}};
 }
 

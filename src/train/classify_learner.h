@@ -2,31 +2,26 @@
 #include <memory>
 
 #include "tasks/evaluate_classes.h"
-#include "train/learner.h"
+#include "train/model_learner.h"
 #include "train/picture_sampler.h"
-#include "train/prefetcher.h"
 
 namespace tessera {
 
 /// Learns an image classifier: any encoder with a linear layer behind a pool, by cross-entropy.
-class ClassifyLearner : public Learner {
+class ClassifyLearner : public ModelLearner {
  public:
   /// Reads the data; what it shows has the classes. @throws Error
   explicit ClassifyLearner(Recipe& recipe);
 
-  int64_t steps() const override { return recipe_.steps; }
-  NamedTensors trained() const override;
-  NamedTensors tensors() const override;
-  NamedTensors weights() const override;
   void begin(int64_t step) override;
-  double step(int64_t number) override;
-  double rate_factor(int64_t number) const override;
-  std::pair<int64_t, std::string> items(int64_t number) const override;
   bool evaluates() const override { return test_ != nullptr; }
   Scores evaluate(const NamedTensors& averages, double& main) override;
   void save_model_folder(const NamedTensors& averages, const std::filesystem::path& folder) const override;
-  Json summary() const override;
-  Module& module() override { return *model_; }
+  Module& module() const override { return *model_; }
+
+ protected:
+  Tensor loss_of(int64_t micro) override;
+  Json data_summary() const override;
 
  private:
   struct Batch {
@@ -36,7 +31,6 @@ class ClassifyLearner : public Learner {
   std::vector<std::string> read_classes();
   Batch make(int64_t number) const;
 
-  const Recipe& recipe_;
   TrainingPictures data_;
   std::vector<int64_t> class_of_;  // per concept; -1: none
   Json options_;                   // of the classifier

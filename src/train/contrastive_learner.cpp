@@ -1,14 +1,11 @@
 #include "train/contrastive_learner.h"
 
-#include <torch/csrc/autograd/autograd.h>
-
 #include <cmath>
 
 #include "core/error.h"
 #include "core/files.h"
 #include "models/model.h"
 #include "train/ema.h"
-#include "train/run_files.h"
 #include "train/tokenizer_recipe.h"
 
 namespace tessera {
@@ -19,7 +16,7 @@ constexpr uint64_t kNames = 13;  // a purpose of draws; see loader.cpp and learn
 }  // namespace
 
 ContrastiveLearner::ContrastiveLearner(Recipe& recipe, const std::filesystem::path& run)
-    : recipe_(recipe), data_(read_training_pictures(recipe)) {
+    : ModelLearner(recipe, "pictures"), data_(read_training_pictures(recipe)) {
   read_texts(run);
   build_model();
 }
@@ -72,76 +69,73 @@ void ContrastiveLearner::add_proxies() {
 }
 
 NamedTensors ContrastiveLearner::trained() const {
-  NamedTensors trained;
-  for (const auto& item : model_->named_parameters()) trained.emplace_back(item.key(), item.value());
-  if (proxies_.defined()) trained.emplace_back("proxies", proxies_), trained.emplace_back("proxy_scale", proxy_scale_);
-  return trained;
-}
-
-NamedTensors ContrastiveLearner::tensors() const {
-  NamedTensors all = prefixed("model.", weights());
-  if (proxies_.defined()) all.emplace_back("proxies", proxies_), all.emplace_back("proxy_scale", proxy_scale_);
+  NamedTensors all = ModelLearner::trained();
+  for (const auto& item : proxies()) all.push_back(item);
   return all;
 }
 
-NamedTensors ContrastiveLearner::weights() const { return weights_of(*model_); }
-
-void ContrastiveLearner::begin(int64_t step) {
-  const int64_t micro = recipe_.accumulate;
-  batches_ = std::make_unique<Prefetcher<Batch>>([this](int64_t number) { return maker_->make(number); },
-                                                 std::min(step, recipe_.steps) * micro, recipe_.steps * micro,
-                                                 recipe_.workers, 2 * recipe_.workers + 2);
+NamedTensors ContrastiveLearner::tensors() const {
+  NamedTensors all = ModelLearner::tensors();
+  for (const auto& item : proxies()) all.push_back(item);
+  return all;
 }
 
-Tensor ContrastiveLearner::loss_of(const Batch& batch, const Replicas::Features& features) {
+/// What is trained beside the model, if anything is.
+NamedTensors ContrastiveLearner::proxies() const {
+  if (!proxies_.defined()) return {};
+  return {{"proxies", proxies_}, {"proxy_scale", proxy_scale_}};
+}
+
+void ContrastiveLearner::begin(int64_t step) {
+  batches_ = prefetch<Batch>(step, [this](int64_t number) { return maker_->make(number); });
+}
+
+Tensor ContrastiveLearner::loss_of(int64_t) {
+  const Batch batch = batches_->next();
+  features_ = replicas_->forward(batch.pixels, batch.candidates.texts);
+  const Tensor logits = model_->logits(features_.images, features_.texts);
+  const Tensor loss = contrastive_loss(recipe_.objective, logits, batch.candidates.match, batch.candidates.begins);
+  return proxies_.defined() ? with_proxies(loss, batch) : loss;
+}
+
+/// The loss and what it adds to learn the proxies by.
+Tensor ContrastiveLearner::with_proxies(Tensor loss, const Batch& batch) const {
   const ObjectiveOptions& o = recipe_.objective;
-  const Tensor logits = model_->logits(features.images, features.texts);
-  Tensor loss = contrastive_loss(o, logits, batch.candidates.match, batch.candidates.begins);
-  if (!proxies_.defined()) return loss;
   const Tensor scale = proxy_scale_.exp(), proxies = unit(proxies_);
   const Tensor& named = batch.candidates.concepts;  // -1: a keyword
   const Tensor texts = torch::where(named.ge(0), proxy_of_.index_select(0, named.clamp_min(0)), named);
   const Tensor images = proxy_of_.index_select(0, batch.concepts);
   if (o.image_proxies > 0)
-    loss = loss + o.image_proxies * proxy_loss(unit(features.images), proxies, scale, images, o.proxy_smoothing);
+    loss = loss + o.image_proxies * proxy_loss(unit(features_.images), proxies, scale, images, o.proxy_smoothing);
   if (o.text_proxies > 0)
-    loss = loss + o.text_proxies * proxy_loss(unit(features.texts), proxies, scale, texts, o.proxy_smoothing);
-  if (o.text_alignment > 0) loss = loss + o.text_alignment * alignment_loss(unit(features.texts), proxies, texts);
+    loss = loss + o.text_proxies * proxy_loss(unit(features_.texts), proxies, scale, texts, o.proxy_smoothing);
+  if (o.text_alignment > 0) loss = loss + o.text_alignment * alignment_loss(unit(features_.texts), proxies, texts);
   return loss;
 }
 
+void ContrastiveLearner::backward(const Tensor& loss) {
+  ModelLearner::backward(loss);
+  replicas_->backward(features_);
+}
+
 double ContrastiveLearner::step(int64_t number) {
-  if (number >= recipe_.steps) return name_step(number);
-  double sum = 0;
-  const auto parts = static_cast<double>(recipe_.accumulate);
-  for (int64_t i = 0; i < recipe_.accumulate; ++i) {
-    const Batch batch = batches_->next();
-    const Replicas::Features features = replicas_->forward(batch.pixels, batch.candidates.texts);
-    const Tensor loss = loss_of(batch, features) / parts;
-    sum += checked_loss(loss, number);
-    torch::autograd::backward({loss}, {});
-    replicas_->backward(features);
-  }
-  return sum;
+  return number < recipe_.steps ? ModelLearner::step(number) : name_step(number);
 }
 
 double ContrastiveLearner::name_step(int64_t number) {
   const uint64_t seed = mix_seed(static_cast<uint64_t>(recipe_.seed), kNames);
   Random random(mix_seed(seed, static_cast<uint64_t>(number)));
   const Candidates names = names_->draw({}, random);
-  const Replicas::Features features = replicas_->forward({}, names.texts);
-  const Tensor proxies = unit(proxies_).detach(), texts = unit(features.texts);
+  features_ = replicas_->forward({}, names.texts);
+  const Tensor proxies = unit(proxies_).detach(), texts = unit(features_.texts);
   const Tensor wanted = proxy_of_.index_select(0, names.concepts);
   const Tensor loss = alignment_loss(texts, proxies, wanted) * std::max(recipe_.objective.text_alignment, 1.0) +
                       proxy_loss(texts, proxies, proxy_scale_.detach().exp(), wanted, 0);
-  const double value = checked_loss(loss, number);
-  torch::autograd::backward({loss}, {});
-  replicas_->backward(features);
-  return value;
+  return learn(loss, number);
 }
 
 double ContrastiveLearner::rate_factor(int64_t number) const {
-  if (number < recipe_.steps) return schedule_factor(recipe_.schedule, number, recipe_.steps);
+  if (number < recipe_.steps) return ModelLearner::rate_factor(number);
   ScheduleOptions names = recipe_.schedule;
   names.restarts.clear();
   return schedule_factor(names, number - recipe_.steps, recipe_.names.steps) * recipe_.names.learning_rate /
@@ -154,7 +148,7 @@ void ContrastiveLearner::bound() {
 }
 
 std::pair<int64_t, std::string> ContrastiveLearner::items(int64_t number) const {
-  if (number < recipe_.steps) return {recipe_.batch * recipe_.accumulate, "pictures"};
+  if (number < recipe_.steps) return ModelLearner::items(number);
   return {recipe_.names.candidates * recipe_.names.languages_per_step, "names"};
 }
 
@@ -177,6 +171,6 @@ void ContrastiveLearner::save_model_folder(const NamedTensors& averages, const s
   save_model(model, folder, torch::kBFloat16);
 }
 
-Json ContrastiveLearner::summary() const { return {{"pictures", data_.pictures.pictures.size()}}; }
+Json ContrastiveLearner::data_summary() const { return {{"pictures", data_.pictures.pictures.size()}}; }
 
 }  // namespace tessera

@@ -1,16 +1,13 @@
 #include "train/in_context_learner.h"
 
-#include <torch/csrc/autograd/autograd.h>
-
 #include <algorithm>
-#include <cmath>
 
 #include "core/compat.h"
 #include "core/error.h"
 #include "metrics/in_context_language.h"
 #include "models/model.h"
 #include "train/ema.h"
-#include "train/run_files.h"
+#include "train/sample_order.h"
 
 namespace tessera {
 namespace {
@@ -56,17 +53,16 @@ void check_in_context(const InContextOptions& options, const std::string& where)
     if (order < 2) throw Error("an n-gram learner has an order of at least 2", where + ".ngrams");
 }
 
-InContextLearner::InContextLearner(Recipe& recipe) : recipe_(recipe), options_(*recipe.in_context) {
+InContextLearner::InContextLearner(Recipe& recipe) : ModelLearner(recipe, "texts"), options_(*recipe.in_context) {
   Random random(mix_seed(static_cast<uint64_t>(recipe.seed), kLanguages));
   for (int64_t i = 0; i < options_.languages; ++i) languages_.push_back(random_automaton(options_.automaton, random));
   if (evaluates()) read_tests();
   seed_torch(recipe_, Draw::kWeights);
   model_ = make();
+  model_->train();
   averaged_ = make();
   averaged_->eval();
-  if (recipe_.steps > 0) return;
-  const double texts = recipe_.epochs * static_cast<double>(options_.languages);
-  recipe_.steps = std::max<int64_t>(1, std::llround(texts / static_cast<double>(recipe_.batch * recipe_.accumulate)));
+  fill_steps(recipe, options_.languages);
 }
 
 void InContextLearner::read_tests() {
@@ -94,54 +90,21 @@ std::shared_ptr<LanguageModel> InContextLearner::make() const {
   return model;
 }
 
-NamedTensors InContextLearner::weights() const { return weights_of(*model_); }
-NamedTensors InContextLearner::tensors() const { return prefixed("model.", weights()); }
-
-NamedTensors InContextLearner::trained() const {
-  NamedTensors trained;
-  for (const auto& item : model_->named_parameters()) trained.emplace_back(item.key(), item.value());
-  return trained;
-}
-
 /// The texts of a micro-batch: every pass takes the languages in another order, and draws new words of each.
-std::vector<std::string> InContextLearner::texts(int64_t number) const {
-  const auto seed = static_cast<uint64_t>(recipe_.seed);
+std::vector<std::string> InContextLearner::texts(int64_t micro) const {
   std::vector<std::string> texts;
-  std::vector<int64_t> order;
-  for (int64_t i = number * recipe_.batch; i < (number + 1) * recipe_.batch; ++i) {
-    const int64_t pass = i / options_.languages, place = i % options_.languages;
-    if (order.empty() || place == 0)
-      order = Random(mix_seed(seed, kOrder, static_cast<uint64_t>(pass))).permutation(options_.languages);
-    Random random(mix_seed(seed, kWords, static_cast<uint64_t>(i)));
-    const auto language = static_cast<size_t>(order[static_cast<size_t>(place)]);
-    texts.push_back(random_text(languages_[language], options_.text, random));
+  auto number = static_cast<uint64_t>(micro * recipe_.batch);  // of the text, in the whole run
+  for (const int64_t language : chosen_samples({recipe_.seed, kOrder, options_.languages, recipe_.batch}, micro)) {
+    Random random(mix_seed(static_cast<uint64_t>(recipe_.seed), kWords, number++));
+    texts.push_back(random_text(languages_[static_cast<size_t>(language)], options_.text, random));
   }
   return texts;
 }
 
-double InContextLearner::step(int64_t number) {
-  model_->train();
-  double sum = 0;
-  for (int64_t i = 0; i < recipe_.accumulate; ++i) {
-    const Tensor ids = ids_of(texts(number * recipe_.accumulate + i));
-    Tensor loss;
-    {
-      const Autocast autocast(precision_of(recipe_));
-      const Tensor logits = model_->forward({ids, {}, {}}).to(torch::kFloat32);
-      loss = next_token_loss(logits, labels_of(ids)) / static_cast<double>(recipe_.accumulate);
-    }
-    sum += checked_loss(loss, number);
-    torch::autograd::backward({loss}, {});
-  }
-  return sum;
-}
-
-double InContextLearner::rate_factor(int64_t number) const {
-  return schedule_factor(recipe_.schedule, number, recipe_.steps);
-}
-
-std::pair<int64_t, std::string> InContextLearner::items(int64_t) const {
-  return {recipe_.batch * recipe_.accumulate, "texts"};
+Tensor InContextLearner::loss_of(int64_t micro) {
+  const Tensor ids = ids_of(texts(micro));
+  const Autocast autocast(precision_of(recipe_));
+  return next_token_loss(model_->forward({ids, {}, {}}).to(torch::kFloat32), labels_of(ids));
 }
 
 Scores InContextLearner::evaluate(const NamedTensors& averages, double& main) {
@@ -169,9 +132,7 @@ void InContextLearner::save_model_folder(const NamedTensors& averages, const std
   save_model(model, folder);
 }
 
-Json InContextLearner::summary() const {
-  int64_t parameters = 0;
-  for (const auto& [name, tensor] : trained()) parameters += tensor.numel();
+Json InContextLearner::data_summary() const {
   Json baselines = Json::object();
   for (const int64_t order : options_.ngrams) {
     std::vector<InContextScore> scores;
@@ -180,7 +141,7 @@ Json InContextLearner::summary() const {
                                         test.wanted, test.places));
     if (!scores.empty()) baselines[std::to_string(order) + "-gram learner"] = mean_of(scores);
   }
-  return {{"languages", options_.languages}, {"parameters", parameters}, {"baselines", baselines}};
+  return {{"languages", options_.languages}, {"baselines", baselines}};
 }
 
 }  // namespace tessera

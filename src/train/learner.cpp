@@ -9,6 +9,18 @@
 
 namespace tessera {
 
+double Learner::rate_factor(int64_t number) const { return schedule_factor(recipe_.schedule, number, recipe_.steps); }
+
+std::pair<int64_t, std::string> Learner::items(int64_t) const { return {recipe_.batch * recipe_.accumulate, unit_}; }
+
+Json Learner::summary() const {
+  int64_t parameters = 0;
+  for (const auto& [name, tensor] : trained()) parameters += tensor.numel();
+  Json summary = {{"parameters", parameters}};
+  summary.update(data_summary());
+  return summary;
+}
+
 void seed_torch(const Recipe& recipe, Draw purpose, int64_t number) {
   auto generator = at::detail::getDefaultCPUGenerator();
   const std::lock_guard lock(generator.mutex());
@@ -37,6 +49,13 @@ double checked_loss(const Tensor& loss, int64_t number) {
   return value;
 }
 
+void fill_steps(Recipe& recipe, int64_t samples, Rounding rounding) {
+  if (recipe.steps > 0) return;
+  const double passes = recipe.epochs * static_cast<double>(samples);
+  const double steps = passes / static_cast<double>(recipe.batch * recipe.accumulate);
+  recipe.steps = std::max<int64_t>(1, std::llround(rounding == Rounding::kUp ? std::ceil(steps) : steps));
+}
+
 TrainingPictures read_training_pictures(Recipe& recipe) {
   TrainingPictures data;
   for (const auto& source : recipe.data.sources) {
@@ -53,10 +72,7 @@ TrainingPictures read_training_pictures(Recipe& recipe) {
   }
   if (recipe.data.balance > 0)
     for (auto& indices : data.sources) indices = data.pictures.balanced(indices, recipe.data.balance);
-  if (recipe.steps == 0) {
-    const double passes = recipe.epochs * static_cast<double>(data.pictures.pictures.size());
-    recipe.steps = std::max<int64_t>(1, std::llround(passes / static_cast<double>(recipe.batch * recipe.accumulate)));
-  }
+  fill_steps(recipe, static_cast<int64_t>(data.pictures.pictures.size()));
   return data;
 }
 

@@ -1,7 +1,5 @@
 #include "train/sound_learner.h"
 
-#include <torch/csrc/autograd/autograd.h>
-
 #include <algorithm>
 #include <cmath>
 
@@ -10,14 +8,14 @@
 #include "core/files.h"
 #include "layers/weights.h"
 #include "train/ema.h"
-#include "train/run_files.h"
+#include "train/sample_order.h"
 
 namespace tessera {
 namespace {
 
-constexpr uint64_t kMasks = 33;       // a purpose of draws; see sounds.cpp for the others
-constexpr uint64_t kTests = 0x55A57;  // the seed of the masks of the tests, whatever the recipe's is
-constexpr int64_t kBlock = 64;        // sounds that are evaluated at once
+constexpr uint64_t kOrder = 32, kMasks = 33;  // purposes of draws; see sounds.cpp for another
+constexpr uint64_t kTests = 0x55A57;          // the seed of the masks of the tests, whatever the recipe's is
+constexpr int64_t kBlock = 64;                // sounds that are evaluated at once
 constexpr const char* kEncoder = "encoder.";
 constexpr int64_t kPrefix = 2;  // the class token and the distillation token, before the patches
 
@@ -37,9 +35,10 @@ Type& as_type(Module& module, const std::string& what) {
 
 }  // namespace
 
-SoundLearner::SoundLearner(Recipe& recipe) : recipe_(recipe), options_(*recipe.sounds) {
+SoundLearner::SoundLearner(Recipe& recipe) : ModelLearner(recipe, "sounds"), options_(*recipe.sounds) {
   const int64_t labelled = options_.task == "classify" ? options_.labelled : 0;
   train_ = read_spectrograms(options_.train, options_.spectrogram, labelled, recipe.seed);
+  fill_steps(recipe, train_.pictures.size(0));
   if (options_.test.empty() || recipe.evaluation.every == 0) return;
   test_ = read_spectrograms(options_.test, options_.spectrogram);
   if (train_.labels != test_.labels)
@@ -50,41 +49,13 @@ void SoundLearner::build(const Json& config) {
   seed_torch(recipe_, Draw::kWeights);
   model_ = make_model(config, "recipe: model");
   averaged_ = make_model(config, "recipe: model");
-  fill_steps(recipe_, train_.pictures.size(0));
-}
-
-NamedTensors SoundLearner::weights() const { return weights_of(*model_.module); }
-NamedTensors SoundLearner::tensors() const { return prefixed("model.", weights()); }
-
-NamedTensors SoundLearner::trained() const {
-  NamedTensors trained;
-  for (const auto& item : model_.module->named_parameters()) trained.emplace_back(item.key(), item.value());
-  return trained;
-}
-
-double SoundLearner::step(int64_t number) {
   model_.module->train();
-  double sum = 0;
-  for (int64_t i = 0; i < recipe_.accumulate; ++i) {
-    const int64_t micro = number * recipe_.accumulate + i;
-    Tensor loss;
-    {
-      const Autocast autocast(precision_of(recipe_));
-      loss = loss_of(chosen_samples(recipe_, train_.pictures.size(0), micro), micro) /
-             static_cast<double>(recipe_.accumulate);
-    }
-    sum += checked_loss(loss, number);
-    torch::autograd::backward({loss}, {});
-  }
-  return sum;
 }
 
-double SoundLearner::rate_factor(int64_t number) const {
-  return schedule_factor(recipe_.schedule, number, recipe_.steps);
-}
-
-std::pair<int64_t, std::string> SoundLearner::items(int64_t) const {
-  return {recipe_.batch * recipe_.accumulate, "sounds"};
+Tensor SoundLearner::loss_of(int64_t micro) {
+  const auto rows = chosen_samples({recipe_.seed, kOrder, train_.pictures.size(0), recipe_.batch}, micro);
+  const Autocast autocast(precision_of(recipe_));
+  return loss_of_rows(torch::tensor(rows, torch::kInt64), micro);
 }
 
 void SoundLearner::save_model_folder(const NamedTensors& averages, const std::filesystem::path& folder) const {
@@ -94,11 +65,7 @@ void SoundLearner::save_model_folder(const NamedTensors& averages, const std::fi
   write_file(folder / "preprocessor_config.json", to_json(options_.spectrogram).dump(2) + "\n");
 }
 
-Json SoundLearner::summary() const {
-  int64_t parameters = 0;
-  for (const auto& [name, tensor] : trained()) parameters += tensor.numel();
-  return {{"sounds", train_.pictures.size(0)}, {"parameters", parameters}};
-}
+Json SoundLearner::data_summary() const { return {{"sounds", train_.pictures.size(0)}}; }
 
 SoundPretrainingLearner::SoundPretrainingLearner(Recipe& recipe) : SoundLearner(recipe) {
   build(recipe.model);
@@ -122,8 +89,8 @@ SoundPretrainingLearner::Losses SoundPretrainingLearner::losses(SpectrogramPretr
   return losses;
 }
 
-Tensor SoundPretrainingLearner::loss_of(const Tensor& rows, int64_t number) {
-  Random random(mix_seed(static_cast<uint64_t>(recipe_.seed), kMasks, static_cast<uint64_t>(number)));
+Tensor SoundPretrainingLearner::loss_of_rows(const Tensor& rows, int64_t micro) {
+  Random random(mix_seed(static_cast<uint64_t>(recipe_.seed), kMasks, static_cast<uint64_t>(micro)));
   return losses(*pretraining_, train_.pictures.index_select(0, rows), random).sum;
 }
 
@@ -176,7 +143,7 @@ void SoundClassifierLearner::begin_from(const Model& base) {
   }
 }
 
-Tensor SoundClassifierLearner::loss_of(const Tensor& rows, int64_t) {
+Tensor SoundClassifierLearner::loss_of_rows(const Tensor& rows, int64_t) {
   const Tensor logits = classifier_->forward(train_.pictures.index_select(0, rows)).to(torch::kFloat32);
   return torch::cross_entropy_loss(logits, train_.classes.index_select(0, rows), {}, at::Reduction::Mean, -100,
                                    recipe_.objective.label_smoothing);

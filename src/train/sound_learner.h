@@ -2,36 +2,29 @@
 #include "encoders/classifier.h"
 #include "encoders/ssast.h"
 #include "models/model.h"
-#include "train/learner.h"
+#include "train/model_learner.h"
 #include "train/sounds.h"
 
 namespace tessera {
 
 /// What the two tasks on sounds have in common. `model` of the recipe is a config.json of SSAST or AST; which sounds a
 /// step reads, and what is masked, follows from the recipe's seed and the step alone.
-class SoundLearner : public Learner {
+class SoundLearner : public ModelLearner {
  public:
-  int64_t steps() const override { return recipe_.steps; }
-  NamedTensors trained() const override;
-  NamedTensors tensors() const override;
-  NamedTensors weights() const override;
   void begin(int64_t) override {}
-  double step(int64_t number) override;
-  double rate_factor(int64_t number) const override;
-  std::pair<int64_t, std::string> items(int64_t number) const override;
   bool evaluates() const override { return test_.pictures.defined() && recipe_.evaluation.every > 0; }
   void save_model_folder(const NamedTensors& averages, const std::filesystem::path& folder) const override;
-  Json summary() const override;
-  Module& module() override { return *model_.module; }
+  Module& module() const override { return *model_.module; }
 
  protected:
   /// Reads the data. @throws Error
   explicit SoundLearner(Recipe& recipe);
   void build(const Json& config);
-  /// The loss of these rows of the training data.
-  virtual Tensor loss_of(const Tensor& rows, int64_t number) = 0;
+  Tensor loss_of(int64_t micro) override;
+  Json data_summary() const override;
+  /// The loss of these rows of the training data, which are those of a micro-batch.
+  virtual Tensor loss_of_rows(const Tensor& rows, int64_t micro) = 0;
 
-  Recipe& recipe_;
   const SoundOptions options_;
   Spectrograms train_, test_;
   Model model_, averaged_;
@@ -49,7 +42,7 @@ class SoundPretrainingLearner : public SoundLearner {
     Tensor sum, picked;
   };
   Losses losses(SpectrogramPretraining& model, const Tensor& pictures, Random& random) const;
-  Tensor loss_of(const Tensor& rows, int64_t number) override;
+  Tensor loss_of_rows(const Tensor& rows, int64_t micro) override;
 
   SpectrogramPretraining* pretraining_ = nullptr;
   int64_t rows_ = 0, columns_ = 0;
@@ -64,7 +57,7 @@ class SoundClassifierLearner : public SoundLearner {
 
  private:
   void begin_from(const Model& base);
-  Tensor loss_of(const Tensor& rows, int64_t number) override;
+  Tensor loss_of_rows(const Tensor& rows, int64_t micro) override;
 
   ImageClassifier* classifier_ = nullptr;
 };

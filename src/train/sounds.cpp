@@ -1,7 +1,6 @@
 #include "train/sounds.h"
 
 #include <algorithm>
-#include <cmath>
 
 #include "core/error.h"
 #include "core/progress.h"
@@ -11,7 +10,7 @@
 namespace tessera {
 namespace {
 
-constexpr uint64_t kLabelled = 31, kOrder = 32;  // purposes of draws; see picture_sampler.cpp for others
+constexpr uint64_t kLabelled = 31;  // a purpose of draws; see sound_learner.cpp for the others
 constexpr int64_t kSmallestSquare = 3, kLargestSquare = 5;
 
 /// `each` of the files of every class.
@@ -60,24 +59,6 @@ Spectrograms read_spectrograms(const std::string& folder, const SpectrogramOptio
     progress.step();
   }
   return {found.labels, spectrogram_picture(torch::stack(rows)), torch::tensor(classes, torch::kInt64)};
-}
-
-Tensor chosen_samples(const Recipe& recipe, int64_t count, int64_t number) {
-  std::vector<int64_t> chosen, order;
-  for (int64_t i = number * recipe.batch; i < (number + 1) * recipe.batch; ++i) {
-    const int64_t pass = i / count, place = i % count;
-    if (order.empty() || place == 0)
-      order =
-          Random(mix_seed(static_cast<uint64_t>(recipe.seed), kOrder, static_cast<uint64_t>(pass))).permutation(count);
-    chosen.push_back(order[static_cast<size_t>(place)]);
-  }
-  return torch::tensor(chosen, torch::kInt64);
-}
-
-void fill_steps(Recipe& recipe, int64_t samples) {
-  if (recipe.steps > 0) return;
-  const double rows = recipe.epochs * static_cast<double>(samples);
-  recipe.steps = std::max<int64_t>(1, std::llround(rows / static_cast<double>(recipe.batch * recipe.accumulate)));
 }
 
 Tensor draw_masks(const SoundOptions& options, int64_t batch, int64_t rows, int64_t columns, Random& random) {

@@ -16,12 +16,6 @@ struct Spectrograms {
 Spectrograms read_spectrograms(const std::string& folder, const SpectrogramOptions& options, int64_t each = 0,
                                int64_t seed = 0);
 
-/// Which of `count` samples a micro-batch takes: every pass takes all, in another order.
-Tensor chosen_samples(const Recipe& recipe, int64_t count, int64_t number);
-
-/// Fills recipe.steps where the recipe counts passes over so many samples.
-void fill_steps(Recipe& recipe, int64_t samples);
-
 /// Masked patches of some sounds, B x M, as SpectrogramPretraining reads them: ascending, and drawn by `random` alone.
 Tensor draw_masks(const SoundOptions& options, int64_t batch, int64_t rows, int64_t columns, Random& random);
 

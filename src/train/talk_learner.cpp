@@ -1,7 +1,5 @@
 #include "train/talk_learner.h"
 
-#include <torch/csrc/autograd/autograd.h>
-
 #include <algorithm>
 #include <set>
 
@@ -159,7 +157,7 @@ TalkBatch TalkBatchMaker::make(int64_t number) const {
 }
 
 TalkLearner::TalkLearner(Recipe& recipe)
-    : recipe_(recipe), base_(load_model(recipe.base)), data_(read_training_pictures(recipe)) {
+    : ModelLearner(recipe, "pictures"), base_(load_model(recipe.base)), data_(read_training_pictures(recipe)) {
   auto& dual = base_.as<DualEncoder>("learn to talk");
   options_ = recipe.model;
   options_["dual_encoder"] = dual_options(base_);
@@ -213,20 +211,8 @@ NamedTensors TalkLearner::weights() const {
   return own;
 }
 
-NamedTensors TalkLearner::trained() const {
-  NamedTensors trained;
-  for (const auto& item : model_->named_parameters())
-    if (item.value().requires_grad()) trained.emplace_back(item.key(), item.value());
-  return trained;
-}
-
-NamedTensors TalkLearner::tensors() const { return prefixed("model.", weights()); }
-
 void TalkLearner::begin(int64_t step) {
-  const int64_t micro = recipe_.accumulate;
-  batches_ =
-      std::make_unique<Prefetcher<TalkBatch>>([this](int64_t number) { return maker_->make(number); }, step * micro,
-                                              recipe_.steps * micro, recipe_.workers, 2 * recipe_.workers + 2);
+  batches_ = prefetch<TalkBatch>(step, [this](int64_t number) { return maker_->make(number); });
 }
 
 /// What each row sees of its picture.
@@ -243,7 +229,7 @@ std::vector<Tensor> TalkLearner::pictures_of(const TalkRows& rows, const Tensor&
 
 /// The sum over the rows of the mean loss of each answer's tokens, so that "yes" weighs as much as a long name.
 /// @param pictures  the tokens of each picture, B x P x D
-Tensor TalkLearner::loss_of(const TalkRows& rows, const Tensor& pictures) const {
+Tensor TalkLearner::loss_of_rows(const TalkRows& rows, const Tensor& pictures) const {
   const Tokens tokens = model_->join(pictures_of(rows, pictures), rows.text);
   const Tensor hidden = model_->hidden(tokens, nullptr).x;  // R x L x D
   const Tensor labels = rows.labels.narrow(1, 1, hidden.size(1) - 1);
@@ -255,31 +241,14 @@ Tensor TalkLearner::loss_of(const TalkRows& rows, const Tensor& pictures) const 
   return (losses * share).sum();
 }
 
-double TalkLearner::step(int64_t number) {
-  double sum = 0;
-  for (int64_t i = 0; i < recipe_.accumulate; ++i) {
-    const TalkBatch batch = batches_->next();
-    int64_t answers = 0;
-    for (const auto& rows : batch.rows) answers += rows.labels.size(0);
-    Tensor loss = torch::zeros({});
-    {
-      const Autocast autocast(precision_of(recipe_));
-      const Tensor pictures = model_->picture_tokens(batch.pixels);
-      for (const auto& rows : batch.rows) loss = loss + loss_of(rows, pictures);
-    }
-    loss = loss / static_cast<double>(std::max<int64_t>(answers, 1) * recipe_.accumulate);
-    sum += checked_loss(loss, number);
-    torch::autograd::backward({loss}, {});
-  }
-  return sum;
-}
-
-double TalkLearner::rate_factor(int64_t number) const {
-  return schedule_factor(recipe_.schedule, number, recipe_.steps);
-}
-
-std::pair<int64_t, std::string> TalkLearner::items(int64_t) const {
-  return {recipe_.batch * recipe_.accumulate, "pictures"};
+Tensor TalkLearner::loss_of(int64_t) {
+  const TalkBatch batch = batches_->next();
+  const Autocast autocast(precision_of(recipe_));
+  const Tensor pictures = model_->picture_tokens(batch.pixels);
+  Tensor loss = torch::zeros({});
+  int64_t answers = 0;
+  for (const auto& rows : batch.rows) loss = loss + loss_of_rows(rows, pictures), answers += rows.labels.size(0);
+  return loss / static_cast<double>(std::max<int64_t>(answers, 1));
 }
 
 Scores TalkLearner::evaluate(const NamedTensors& averages, double& main) {
@@ -305,6 +274,6 @@ void TalkLearner::save_model_folder(const NamedTensors& averages, const std::fil
   save_model(model, folder, torch::kBFloat16);
 }
 
-Json TalkLearner::summary() const { return {{"pictures", data_.pictures.pictures.size()}}; }
+Json TalkLearner::data_summary() const { return {{"pictures", data_.pictures.pictures.size()}}; }
 
 }  // namespace tessera

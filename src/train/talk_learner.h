@@ -4,9 +4,8 @@
 
 #include "data/questions.h"
 #include "tasks/evaluate_talk.h"
-#include "train/learner.h"
+#include "train/model_learner.h"
 #include "train/picture_sampler.h"
-#include "train/prefetcher.h"
 
 namespace tessera {
 
@@ -57,32 +56,29 @@ class TalkBatchMaker {
 
 /// Learns to answer about pictures: next-token loss over the answers alone. The dual encoder of the recipe's base stays
 /// as it is, to the byte.
-class TalkLearner : public Learner {
+class TalkLearner : public ModelLearner {
  public:
   /// Reads base and data. @throws Error
   explicit TalkLearner(Recipe& recipe);
 
-  int64_t steps() const override { return recipe_.steps; }
-  NamedTensors trained() const override;
-  NamedTensors tensors() const override;
+  /// Those of the bridge and the decoder.
   NamedTensors weights() const override;
   void begin(int64_t step) override;
-  double step(int64_t number) override;
-  double rate_factor(int64_t number) const override;
-  std::pair<int64_t, std::string> items(int64_t number) const override;
   bool evaluates() const override { return test_ != nullptr; }
   Scores evaluate(const NamedTensors& averages, double& main) override;
   void save_model_folder(const NamedTensors& averages, const std::filesystem::path& folder) const override;
-  Json summary() const override;
-  Module& module() override { return *model_; }
+  Module& module() const override { return *model_; }
+
+ protected:
+  Tensor loss_of(int64_t micro) override;
+  Json data_summary() const override;
 
  private:
   std::shared_ptr<Talker> make() const;
   Tensor vectors_of_names() const;
   std::vector<Tensor> pictures_of(const TalkRows& rows, const Tensor& pictures) const;
-  Tensor loss_of(const TalkRows& rows, const Tensor& pictures) const;
+  Tensor loss_of_rows(const TalkRows& rows, const Tensor& pictures) const;
 
-  const Recipe& recipe_;
   Model base_;
   Json options_;  // of the talker
   TrainingPictures data_;

@@ -4,9 +4,9 @@
 #include <numeric>
 
 #include "core/progress.h"
-#include "core/random.h"
 #include "tasks/inputs.h"
 #include "train/packing.h"
+#include "train/sample_order.h"
 
 namespace tessera {
 namespace {
@@ -36,17 +36,8 @@ int64_t TuneBatches::length(size_t row) const {
 }
 
 TuneBatch TuneBatches::make(int64_t number) const {
-  std::vector<size_t> chosen;
-  std::vector<int64_t> order;
-  for (int64_t i = number * options_.batch, pass = -1; i < (number + 1) * options_.batch; ++i) {
-    if (i / rows() != pass) {
-      pass = i / rows();
-      order = Random(mix_seed(static_cast<uint64_t>(options_.seed), kRows, static_cast<uint64_t>(pass)))
-                  .permutation(rows());
-    }
-    chosen.push_back(static_cast<size_t>(order[static_cast<size_t>(i % rows())]));
-  }
-  return together(chosen);
+  const auto chosen = chosen_samples({options_.seed, kRows, rows(), options_.batch}, number);
+  return together({chosen.begin(), chosen.end()});
 }
 
 void TuneBatches::each(const std::function<void(const TuneBatch&)>& take) const {

@@ -65,7 +65,8 @@ void refuse_others(const Model& base, const TuneOptions& options) {
 
 }  // namespace
 
-TuneLearner::TuneLearner(Recipe& recipe) : recipe_(recipe), options_(*recipe.tune), base_(load_model(recipe.base)) {
+TuneLearner::TuneLearner(Recipe& recipe)
+    : Learner(recipe, "rows"), options_(*recipe.tune), base_(load_model(recipe.base)) {
   refuse_others(base_, options_);
   vision_ = dynamic_cast<VisionLanguage*>(base_.module.get());
   attach();
@@ -76,11 +77,7 @@ TuneLearner::TuneLearner(Recipe& recipe) : recipe_(recipe), options_(*recipe.tun
     std::fprintf(stderr, "every example has a row of its own: this model or method cannot keep several apart\n");
   data_ = read(options_.data, packs_ ? length_ : 0);
   if (!options_.validation.empty()) validation_ = read(options_.validation, 0);
-  if (recipe_.steps == 0) {
-    const auto rows = static_cast<double>(recipe_.batch * recipe_.accumulate);
-    recipe_.steps = std::max<int64_t>(
-        1, static_cast<int64_t>(std::ceil(recipe_.epochs * static_cast<double>(data_->rows()) / rows)));
-  }
+  fill_steps(recipe, data_->rows(), Rounding::kUp);
 }
 
 void TuneLearner::attach() {
@@ -132,10 +129,7 @@ NamedTensors TuneLearner::weights() const {
 NamedTensors TuneLearner::tensors() const { return prefixed("adapter.", weights()); }
 
 void TuneLearner::begin(int64_t step) {
-  const int64_t micro = recipe_.accumulate;
-  batches_ =
-      std::make_unique<Prefetcher<TuneBatch>>([this](int64_t number) { return data_->make(number); }, step * micro,
-                                              recipe_.steps * micro, recipe_.workers, micro + 2 * recipe_.workers + 2);
+  batches_ = prefetch<TuneBatch>(step, [this](int64_t number) { return data_->make(number); });
 }
 
 /// Variations drop; the model around them computes as it will when it is used.
@@ -188,14 +182,6 @@ double TuneLearner::step(int64_t number) {
   return sum;
 }
 
-double TuneLearner::rate_factor(int64_t number) const {
-  return schedule_factor(recipe_.schedule, number, recipe_.steps);
-}
-
-std::pair<int64_t, std::string> TuneLearner::items(int64_t) const {
-  return {recipe_.batch * recipe_.accumulate, "rows"};
-}
-
 Scores TuneLearner::score(LanguageModel& model) const {
   const torch::NoGradGuard no_gradient;
   double loss = 0, right = 0, count = 0;
@@ -236,10 +222,6 @@ void TuneLearner::save_model_folder(const NamedTensors& averages, const std::fil
     adapter_->save(folder);
 }
 
-Json TuneLearner::summary() const {
-  int64_t parameters = 0;
-  for (const auto& [name, tensor] : weights()) parameters += tensor.numel();
-  return {{"examples", data_->examples()}, {"rows", data_->rows()}, {"parameters", parameters}};
-}
+Json TuneLearner::data_summary() const { return {{"examples", data_->examples()}, {"rows", data_->rows()}}; }
 
 }  // namespace tessera

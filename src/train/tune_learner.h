@@ -3,7 +3,6 @@
 #include <optional>
 
 #include "train/learner.h"
-#include "train/prefetcher.h"
 #include "train/tune_batches.h"
 #include "tune/adapter.h"
 #include "tune/prompted.h"
@@ -18,25 +17,24 @@ class TuneLearner : public Learner {
   /// Reads model and data. @throws Error, also for models that cannot be tuned so
   explicit TuneLearner(Recipe& recipe);
 
-  int64_t steps() const override { return recipe_.steps; }
   NamedTensors trained() const override { return weights(); }
   NamedTensors tensors() const override;
   NamedTensors weights() const override;
   void begin(int64_t step) override;
   double step(int64_t number) override;
-  double rate_factor(int64_t number) const override;
-  std::pair<int64_t, std::string> items(int64_t number) const override;
   bool evaluates() const override { return validation_ && recipe_.evaluation.every > 0; }
   /// {"validation": {"accuracy": of the next token, "loss": in nats}}
   Scores evaluate(const NamedTensors& averages, double& main) override;
   /// The same of the model without what is learned.
   Scores evaluate_base();
   void save_model_folder(const NamedTensors& averages, const std::filesystem::path& folder) const override;
-  Json summary() const override;
-  Module& module() override { return *base_.module; }
+  Module& module() const override { return *base_.module; }
 
   /// Whether several examples share a row.
   bool packs() const { return packs_; }
+
+ protected:
+  Json data_summary() const override;
 
  private:
   void attach();
@@ -47,7 +45,6 @@ class TuneLearner : public Learner {
   Scores score(LanguageModel& model) const;
   void train(bool on);
 
-  Recipe& recipe_;
   const TuneOptions options_;
   Model base_;
   VisionLanguage* vision_ = nullptr;
