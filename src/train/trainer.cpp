@@ -187,9 +187,7 @@ RunResult Trainer::run() {
 void Trainer::save_model_folder(const fs::path& folder) {
   learner_->save_model_folder(averages(), folder);
   write_file(folder / "recipe.json", write_options(recipe_).dump(2) + "\n");
-  int64_t parameters = 0;
-  for (const auto& [name, tensor] : learner_->trained()) parameters += tensor.numel();
-  Json summary = {{"steps", state_.step}, {"seconds", state_.seconds}, {"parameters", parameters}};
+  Json summary = {{"steps", state_.step}, {"seconds", state_.seconds}};
   summary.update(learner_->summary());
   if (!result_.scores.empty()) summary["evaluation"] = result_.scores;
   write_file(folder / "metrics.json", summary.dump(2) + "\n");
