@@ -1,12 +1,13 @@
 #include <cstdio>
-#include <fstream>
 #include <map>
+#include <optional>
 
 #include "apps/bench.h"
 #include "apps/own_process.h"
 #include "apps/table.h"
 #include "core/error.h"
 #include "core/files.h"
+#include "core/json_log.h"
 #include "core/progress.h"
 #include "core/threads.h"
 #include "tasks/backbones.h"
@@ -78,30 +79,28 @@ Json in_own_process(const BackboneArguments& arguments, const std::string& name)
 }
 
 /// What an earlier run has measured and kept. @throws Error where it measured something else
-std::map<std::string, Json> kept(const BackboneArguments& arguments) {
+std::map<std::string, Json> kept(const JsonLog& log, const BackboneArguments& arguments) try {
   std::map<std::string, Json> known;
-  std::ifstream in(arguments.keep);
   const auto& o = arguments.options;
-  for (std::string line; std::getline(in, line);) {
-    const Json cost = parse_json(line, arguments.keep);
+  for (const Json& cost : log.lines()) {
     std::vector<int64_t> sides;
     for (const auto& grown : cost.at("growing")) sides.push_back(grown.at("input").at(2));
     if (cost.at("batch").at("input") != Json{o.batch, 3, o.side, o.side} || sides != o.sides)
       throw Error("was measured at other sizes", arguments.keep, "keep what is measured now in another file");
     known[cost.at("name")] = cost;
   }
+  if (log.was_torn())
+    std::fprintf(stderr, "%s: its last line was not whole; that backbone is measured again\n", arguments.keep.c_str());
   return known;
-}
-
-void keep(const BackboneArguments& arguments, const Json& cost) {
-  std::ofstream out(arguments.keep, std::ios::app);
-  out << json_line(cost) << std::endl;
-  if (!out) throw Error("cannot be written", arguments.keep);
+} catch (const Json::exception&) {
+  throw Error("has a line that is no measurement of a backbone", arguments.keep, "keep what is measured in a new file");
 }
 
 int bench_backbones(const BackboneArguments& arguments) {
   const auto backbones = read_backbones(arguments.file, arguments.only);
-  const auto known = kept(arguments);
+  std::optional<JsonLog> log;
+  if (!arguments.keep.empty()) log.emplace(arguments.keep);
+  const auto known = log ? kept(*log, arguments) : std::map<std::string, Json>();
   std::vector<Json> costs;
   Progress progress("backbones", static_cast<int64_t>(backbones.size()));
   for (const auto& backbone : backbones) {
@@ -110,7 +109,7 @@ int bench_backbones(const BackboneArguments& arguments) {
     } else {
       costs.push_back(arguments.here ? to_json(measure_backbone(backbone, arguments.options))
                                      : in_own_process(arguments, backbone.name));
-      if (!arguments.keep.empty()) keep(arguments, costs.back());
+      if (log) log->write(costs.back());
     }
     if (arguments.json) std::printf("%s\n", json_line(costs.back()).c_str());
     progress.step(1, backbone.name);

@@ -22,6 +22,8 @@ std::string shape_of(const std::vector<int64_t>& shape) {
   return text.empty() ? "scalar" : text;
 }
 
+const std::string& name_of(Precision precision) { return precision_names()[static_cast<size_t>(precision)]; }
+
 Json to_json(const Inspection& found) {
   Json json = {{"family", found.family},
                {"folder", found.folder},
@@ -29,6 +31,7 @@ Json to_json(const Inspection& found) {
                {"buffers", found.buffers},
                {"parts", found.parts}};
   for (const auto& [name, type] : found.types) json["types"][name] = {{"tensors", type.tensors}, {"bytes", type.bytes}};
+  json["prepared_in"] = found.prepared ? Json(name_of(*found.prepared)) : Json(nullptr);
   json["vocabulary"] = found.vocabulary ? Json(*found.vocabulary) : Json(nullptr);
   json["picture"] = found.picture ? to_json(*found.picture) : Json(nullptr);
   json["text"] = found.text ? to_json(*found.text) : Json(nullptr);
@@ -52,6 +55,7 @@ void print_text(const Inspection& found) {
   for (const auto& [name, type] : found.types)
     std::printf("%-12s %s: %lld tensors, %lld bytes\n", "file", name.c_str(), static_cast<long long>(type.tensors),
                 static_cast<long long>(type.bytes));
+  if (found.prepared) std::printf("%-12s %s\n", "prepared in", name_of(*found.prepared).c_str());
   if (found.vocabulary) std::printf("%-12s %lld entries\n", "tokenizer", static_cast<long long>(*found.vocabulary));
   print_cost("one picture", found.picture);
   print_cost("one text", found.text);
@@ -68,19 +72,23 @@ Json tensor_list(const Model& model) {
 }
 
 int run(const InspectArguments& arguments) {
-  const Model model = open_model(arguments.model);
+  const std::filesystem::path folder =
+      arguments.model.empty() ? default_model_folder() : std::filesystem::path(arguments.model);
+  std::optional<Precision> precision;
+  if (!arguments.prepared.empty()) precision = precision_of(arguments.prepared, "--prepared");
+  const bool lists_parts = precision || is_prepared_folder(folder);
   std::vector<PreparedPart> parts;
-  if (!arguments.prepared.empty()) parts = prepare(*model.module, precision_of(arguments.prepared, "--prepared"));
+  const Model model = lists_parts ? load_prepared_model(folder, precision, &parts) : load_model(folder);
   const Inspection found = inspect(model, arguments.text_tokens);
   const Json tensors = arguments.tensors ? tensor_list(model) : Json::array();
   if (arguments.json) {
     Json json = to_json(found);
     if (arguments.tensors) json["tensors"] = tensors;
-    if (!arguments.prepared.empty()) json["prepared"] = apps::to_json(parts);
+    if (lists_parts) json["prepared"] = apps::to_json(parts);
     std::printf("%s\n", json_line(json).c_str());
   } else {
     print_text(found);
-    if (!arguments.prepared.empty()) print_prepared(parts);
+    if (lists_parts) print_prepared(parts);
     for (const auto& item : tensors)
       std::printf("  %-5s %-24s %s\n", item["dtype"].get<std::string>().c_str(),
                   shape_of(item["shape"].get<std::vector<int64_t>>()).c_str(), item["name"].get<std::string>().c_str());
@@ -97,7 +105,8 @@ const VerbRegistration registration(
           ->capture_default_str()
           ->check(CLI::PositiveNumber);
       command.add_option("--prepared", arguments->prepared,
-                         "Prepare it in this precision first, and list what was not swapped");
+                         "Prepare it in this precision first, and list what was not swapped; of a folder that was "
+                         "prepared that is listed in any case");
       command.add_flag("--json", arguments->json, "Print one JSON object");
       command.add_flag("--tensors", arguments->tensors, "List the tensors of the file too");
       command.footer("Example: tessera inspect models/default --tensors");

@@ -13,11 +13,21 @@ struct PrepareArguments {
   bool json = false;
 };
 
-int run(const PrepareArguments& arguments) {
-  namespace fs = std::filesystem;
+namespace fs = std::filesystem;
+
+/// Refuses what may be somebody's only copy, before anything is packed.
+void check_output(const PrepareArguments& arguments) {
   std::error_code none;
   if (fs::equivalent(arguments.model, arguments.output, none))
     throw Error("is the model's own folder", arguments.output, "name another one for the packed weights");
+  if (!fs::exists(arguments.output, none) || fs::is_empty(arguments.output, none)) return;
+  if (!is_prepared_folder(arguments.output))
+    throw Error("exists and is no prepared model, so it is not overwritten", arguments.output,
+                "name a new folder, an empty one, or one that `tessera prepare` wrote");
+}
+
+int run(const PrepareArguments& arguments) {
+  check_output(arguments);
   if (is_prepared_folder(arguments.model))
     throw Error("is prepared already", arguments.model, "name the folder that it was prepared from");
   std::vector<PreparedPart> parts;
@@ -45,7 +55,8 @@ const VerbRegistration registration(
       command.add_option("model", arguments->model, "Model folder")->required();
       add_precision(command, arguments->precision);
       command.get_option("--precision")->required();
-      command.add_option("--output", arguments->output, "Folder to write")->required();
+      command.add_option("--output", arguments->output, "Folder to write; overwritten where it is a prepared model")
+          ->required();
       command.add_flag("--json", arguments->json, "Print one JSON object");
       command.footer("Example: tessera prepare models/llama --precision int8 --output models/llama-int8");
       return [arguments] { return run(*arguments); };

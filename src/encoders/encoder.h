@@ -19,6 +19,7 @@ class Encoder : public Module {
   struct Layout {
     Grid grid;           ///< rows and columns
     int64_t prefix = 0;  ///< tokens before them
+    int64_t suffix = 0;  ///< tokens after them
   };
   /// The layout of a picture of this many pixels, without encoding it.
   virtual Layout layout(int64_t height, int64_t width) const = 0;

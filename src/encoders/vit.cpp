@@ -101,11 +101,12 @@ int64_t Vit::width() const {
 
 Encoder::Layout Vit::layout(int64_t height, int64_t width) const {
   const auto& o = options_;
-  if (patches_) return {.grid = {patches_->extent(height), patches_->extent(width)}, .prefix = prefix_};
+  if (patches_)
+    return {.grid = {patches_->extent(height), patches_->extent(width)}, .prefix = prefix_, .suffix = suffix_};
   const auto extent = [&](int64_t pixels, size_t axis) {
     return pixels < o.patch[axis] ? 0 : (pixels - o.patch[axis]) / o.stride[axis] + 1;
   };
-  return {.grid = {extent(height, 0), extent(width, 1)}, .prefix = prefix_};
+  return {.grid = {extent(height, 0), extent(width, 1)}, .prefix = prefix_, .suffix = suffix_};
 }
 
 Tokens Vit::forward(const Tensor& pixels, const Tensor& real) {

@@ -140,6 +140,7 @@ Model load_prepared_model(const fs::path& path, std::optional<Precision> precisi
     if (precision && stored != *precision)
       throw Error("was prepared in " + precision_names()[static_cast<size_t>(stored)], path.string(),
                   "ask for that, or prepare the published folder anew");
+    if (parts) *parts = prepare(*model.module, stored);  // which changes nothing
   } else if (!precision) {
     throw Error("was not prepared", path.string(), "choose a precision");
   } else {

@@ -62,7 +62,7 @@ bool is_prepared_folder(const std::filesystem::path& folder);
 /// float32; or, of a folder that was prepared, mapped.
 /// @param precision  none: that of the prepared folder
 /// @throws Error also where the folder was prepared in another precision, or not at all and none is given
-/// @param parts  if not null, gets what became of each part, where it is packed now
+/// @param parts  if not null, gets what became of each part
 Model load_prepared_model(const std::filesystem::path& path, std::optional<Precision> precision,
                           std::vector<PreparedPart>* parts = nullptr);
 

@@ -11,6 +11,13 @@
 namespace tessera {
 namespace {
 
+void refuse_prepared(const Model& model) {
+  if (is_prepared(*model.module))
+    throw Error("is prepared, and packed weights take no adapter", model.folder.string(),
+                "merge the adapter into the published model (`tessera tune --merge`) and prepare that, or name the "
+                "published folder with --adapter and --precision");
+}
+
 bool adds_tokens(const std::filesystem::path& adapter) { return PeftFile(adapter).config().type.ends_with("_TUNING"); }
 
 }  // namespace
@@ -20,6 +27,7 @@ const Json& language_config(const Model& model) {
 }
 
 void adapt(Model& model, const std::filesystem::path& adapter) {
+  refuse_prepared(model);
   if (!adds_tokens(adapter)) {
     Adapter::load(*model.module, model.names, adapter);
     model.module->eval();
@@ -42,6 +50,7 @@ Model open_adapted_model(const std::filesystem::path& folder, const std::filesys
 }
 
 void adapt_by_merging(Model& model, const std::filesystem::path& adapter) {
+  refuse_prepared(model);
   if (adds_tokens(adapter))
     throw Error("virtual tokens cannot be merged into parameters", adapter.string(), "use them with --adapter");
   Adapter::load(*model.module, model.names, adapter).merge_for_good();

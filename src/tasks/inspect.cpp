@@ -13,6 +13,7 @@
 #include "io/checkpoint.h"
 #include "kernels/flops.h"
 #include "language/language_model.h"
+#include "layers/prepare.h"
 #include "tasks/embed.h"
 
 namespace tessera {
@@ -169,6 +170,7 @@ Inspection inspect(const Model& model, int64_t text_tokens) {
     ++type.tensors;
     type.bytes += static_cast<int64_t>(info.bytes);
   }
+  if (is_prepared_folder(model.folder)) found.prepared = prepared_precision(checkpoint);
   if (model.tokenizer) found.vocabulary = model.tokenizer->vocab_size();
   found.picture = picture_cost(model);
   found.text = text_cost(model, text_tokens);

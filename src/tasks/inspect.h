@@ -33,6 +33,7 @@ struct Inspection {
   int64_t buffers = 0;                       ///< numbers that it does not: running means, fixed tables
   std::map<std::string, int64_t> parts;      ///< parameters and buffers per top-level part
   std::map<std::string, StoredType> types;   ///< in the file, by type: "BF16"
+  std::optional<Precision> prepared;         ///< that of a folder that was prepared
   std::optional<int64_t> vocabulary;         ///< of the tokenizer
   std::optional<ForwardCost> picture, text;  ///< of one picture and of one text, where the model reads them
 };

@@ -44,7 +44,7 @@ std::vector<int64_t> VisionLanguage::picture_lengths(const ImageBatch& pictures)
   const int64_t count = picture_count(pictures);
   if (count == 0) return {};
   const auto layout = encoder_->layout(pictures.pixel_values.size(-2), pictures.pixel_values.size(-1));
-  int64_t visual = options_.features == "all" ? layout.prefix : 0, cells = 1;
+  int64_t visual = options_.features == "all" ? layout.prefix + layout.suffix : 0, cells = 1;
   for (const int64_t extent : layout.grid) cells *= extent;
   return std::vector<int64_t>(static_cast<size_t>(count), bridge_->length(visual + cells));
 }

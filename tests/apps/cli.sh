@@ -142,5 +142,32 @@ expect 2 'cannot be written' "$tessera" embed pictures --out /proc/nowhere/x.npy
 expect 2 'empty.png' "$tessera" embed pictures empty.png --out not-there.jsonl
 expect 1 '' test -e not-there.jsonl
 
+# prepare and inspect: what is there is not overwritten, unless it was prepared; a prepared folder says so
+mkdir theirs && echo '{"precious": 1}' > theirs/config.json
+expect 2 'theirs: exists and is no prepared model' \
+  "$tessera" prepare "$TESSERA_MODEL" --precision int8 --output theirs
+expect 0 'precious' cat theirs/config.json
+expect 0 'written to +packed' "$tessera" prepare "$TESSERA_MODEL" --precision bfloat16 --output packed
+expect 0 'written to +packed' "$tessera" prepare "$TESSERA_MODEL" --precision int8 --output packed
+expect 2 'prepared already' "$tessera" prepare packed --precision int8 --output elsewhere
+expect 0 'prepared in +int8' "$tessera" inspect packed
+expect 0 '"prepared":\[.*"prepared_in":"int8"' "$tessera" inspect packed --prepared int8 --json
+expect 2 'packed: was prepared in int8' "$tessera" inspect packed --prepared bfloat16
+expect 2 'packed weights take no adapter.*--merge' "$tessera" generate packed "a" --adapter pictures
+
+# bench backbones: what a killed run has left half-written is measured again
+echo '[{"name": "A", "encoder": {"kind": "vit", "dim": 16, "depth": 1, "heads": 2, "ffn": 16}},
+       {"name": "B", "encoder": {"kind": "vit", "dim": 16, "depth": 1, "heads": 2, "ffn": 16}}]' > backbones.json
+bench=("$tessera" bench backbones backbones.json --sides 32 --side 32 --batch 1 --keep costs.jsonl)
+expect 0 'B' "${bench[@]}"
+head -1 costs.jsonl > first
+truncate -s -20 costs.jsonl
+expect 0 'its last line was not whole' "${bench[@]}"
+expect 0 '^2$' grep -c '"time_exponent"' costs.jsonl
+expect 0 '' cmp <(head -1 costs.jsonl) first
+expect 0 '^.*B' "${bench[@]}"
+echo '{"name": "A"}' > costs.jsonl
+expect 2 'no measurement of a backbone' "${bench[@]}"
+
 [ $failed -eq 0 ] && echo "all passed"
 exit $failed

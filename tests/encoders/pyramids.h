@@ -42,6 +42,7 @@ inline void expect_an_encoder(Encoder& encoder, const std::vector<std::pair<int6
     const auto layout = encoder.layout(height, width);
     EXPECT_EQ(tokens.grid, layout.grid) << height << " x " << width;
     EXPECT_EQ(tokens.prefix, layout.prefix);
+    EXPECT_EQ(tokens.suffix, layout.suffix);
     EXPECT_EQ(tokens.body().size(1), layout.grid[0] * layout.grid[1]);
     EXPECT_EQ(tokens.x.size(2), encoder.width());
     EXPECT_TRUE(torch::isfinite(tokens.x).all().item<bool>()) << height << " x " << width;

@@ -3,13 +3,16 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <set>
 
 #include "core/files.h"
 #include "encoders/classifier.h"
 #include "fusion/dual_encoder.h"
+#include "models/model.h"
 #include "support/scratch.h"
 #include "tasks/log_plot.h"
+#include "vlm/vision_language.h"
 
 namespace tessera {
 namespace {
@@ -41,15 +44,93 @@ TEST(Backbones, EveryOneOfTheListClassifiesAndIsAPictureTowerByItsName) {
   }
 }
 
+constexpr int64_t kPlace = 50;  // beyond the vocabulary
+
+/// A LLaVA-type model with this encoder, as a recipe or config.json says it.
+Json llava_config(const Backbone& backbone, const std::string& features) {
+  const int64_t width = encoders().make(backbone.encoder, backbone.name)->width();
+  return {{"model_type", "tessera-vision-language"},
+          {"vision_language",
+           {{"encoder", backbone.encoder},
+            {"bridge", {{"kind", "mlp"}, {"dim", width}, {"width", 16}}},
+            {"language",
+             {{"kind", "decoder"},
+              {"vocabulary", kPlace},
+              {"dim", 16},
+              {"depth", 1},
+              {"heads", 2},
+              {"ffn", 16},
+              {"context", 512}}},
+            {"placeholder_id", kPlace},
+            {"features", features}}}};
+}
+
+/// For each picture a prompt of one word, the picture, and two words.
+MultimodalBatch asked(const VisionLanguage& model, const Tensor& pixels) {
+  MultimodalBatch batch;
+  batch.pictures.pixel_values = pixels;
+  const auto words = [&](int64_t count, int64_t id) { return torch::full({pixels.size(0), count}, id, torch::kInt64); };
+  const int64_t length = model.picture_lengths(batch.pictures).at(0);
+  batch.text.ids = torch::cat({words(1, 7), words(length, kPlace), words(2, 9)}, 1);
+  return batch;
+}
+
+class LlavaType : public ::testing::TestWithParam<std::string> {};
+
+TEST_P(LlavaType, AnswersByThePictureThroughEveryBackboneOfTheListAndTrainsIt) {
+  for (const Backbone& backbone : read_backbones(list("small"))) {
+    SCOPED_TRACE(backbone.name);
+    torch::manual_seed(3);
+    const Model made = make_model(llava_config(backbone, GetParam()), backbone.name);
+    auto& model = made.as<VisionLanguage>("see");
+    model.eval();
+    Tensor pixels = torch::randn({2, 3, 64, 64});
+    const MultimodalBatch batch = asked(model, pixels.requires_grad_());
+    const Tensor logits = model.forward(batch);
+    ASSERT_EQ(logits.sizes(), (std::vector<int64_t>{2, batch.text.ids.size(1), kPlace}));
+
+    (logits * torch::randn(logits.sizes())).sum().backward();
+    for (const int64_t picture : {0, 1}) EXPECT_GT(pixels.grad()[picture].abs().max().item<double>(), 0);
+    EXPECT_TRUE(pixels.grad().isfinite().all().item<bool>());
+    const auto learns = [](const Tensor& parameter) {
+      return parameter.grad().defined() && parameter.grad().abs().max().item<double>() > 0;
+    };
+    const auto parameters = model.encoder().parameters();
+    EXPECT_TRUE(std::any_of(parameters.begin(), parameters.end(), learns));
+
+    const torch::NoGradGuard no_gradient;
+    const Tensor other = torch::cat({pixels.narrow(0, 0, 1), torch::randn({1, 3, 64, 64})});
+    const Tensor change = (model.forward(asked(model, other)) - logits).abs().amax(2);  // pictures x tokens
+    EXPECT_LT(change[0].max().item<double>(), 1e-5) << "the same picture";
+    EXPECT_LT(change[1][0].item<double>(), 1e-6) << "a word before the picture";
+    EXPECT_GT(change[1][-1].item<double>(), 1e-5) << "another picture";
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Features, LlavaType, ::testing::Values("patches", "all"),
+                         [](const auto& item) { return item.param; });
+
+int64_t parameters_of(const torch::nn::Module& module) {
+  int64_t sum = 0;
+  for (const auto& parameter : module.parameters()) sum += parameter.numel();
+  return sum;
+}
+
+TEST(Backbones, TheSmallOnesHaveWithTheirClassifiersAboutAsManyParametersAsEachOther) {
+  for (const Backbone& backbone : read_backbones(list("small"))) {
+    SCOPED_TRACE(backbone.name);
+    const auto classifier =
+        make_image_classifier({{"encoder", backbone.encoder}, {"pool", backbone.pool}, {"classes", 10}}, backbone.name);
+    EXPECT_NEAR(static_cast<double>(parameters_of(*classifier)), 0.3e6, 0.05e6);
+  }
+}
+
 TEST(Backbones, TheOnesThatAreMeasuredHaveAsManyParametersAsEachOther) {
   std::set<std::string> names;
   for (const Backbone& backbone : read_backbones(list("five-million"))) {
     SCOPED_TRACE(backbone.name);
     EXPECT_TRUE(names.insert(backbone.name).second);
-    int64_t parameters = 0;
-    for (const auto& parameter : encoders().make(backbone.encoder, backbone.name)->parameters())
-      parameters += parameter.numel();
-    EXPECT_NEAR(static_cast<double>(parameters), 5e6, 0.25e6);
+    EXPECT_NEAR(static_cast<double>(parameters_of(*encoders().make(backbone.encoder, backbone.name))), 5e6, 0.25e6);
   }
 }
 

@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 
+#include "layers/prepare.h"
 #include "support/scratch.h"
 #include "tasks/tiny_models.h"
 
@@ -72,6 +73,25 @@ TEST(Inspect, WhatAModelDoesNotReadHasNoCost) {
   Model blind = load_model(scratch / "model");
   blind.processor = nullptr;
   EXPECT_FALSE(inspect(blind).picture);
+}
+
+TEST(Inspect, SaysInWhatAFolderWasPreparedAndWhatBecameOfItsParts) {
+  const testing::Scratch scratch;
+  EXPECT_FALSE(inspect(testing::tower_model(scratch / "model")).prepared);
+  std::vector<PreparedPart> packed, found;
+  const Model model = load_prepared_model(scratch / "model", Precision::kInt8, &packed);
+  save_prepared_model(model, Precision::kInt8, scratch / "packed");
+  const Model again = load_prepared_model(scratch / "packed", {}, &found);
+  EXPECT_EQ(inspect(again).prepared, Precision::kInt8);
+  EXPECT_EQ(inspect(again).parameters, inspect(model).parameters);
+  ASSERT_EQ(found.size(), packed.size());
+  for (size_t i = 0; i < packed.size(); ++i) {
+    EXPECT_EQ(found[i].path, packed[i].path);
+    EXPECT_EQ(found[i].bytes, packed[i].bytes) << packed[i].path;
+    EXPECT_EQ(found[i].left, packed[i].left) << packed[i].path;
+  }
+  EXPECT_THAT(testing::error_of([&] { load_prepared_model(scratch / "packed", Precision::kBfloat16, &found); }),
+              ::testing::HasSubstr("was prepared in int8"));
 }
 
 TEST(CountFlops, OfMatrixProductsIsTwoPerMultiplyAdd) {
