@@ -30,6 +30,12 @@ struct Case {
   int64_t batch, heads, groups, length, keys, dim, value_dim;
 };
 
+/// How the tests' names show it.
+void PrintTo(const Case& c, std::ostream* out) {
+  *out << c.batch << " x " << c.heads << " heads of " << c.groups << ", " << c.length << " queries, " << c.keys
+       << " keys, width " << c.dim << " and " << c.value_dim;
+}
+
 class FusedAttentionTest : public ::testing::TestWithParam<Case> {
  protected:
   void SetUp() override {

@@ -51,6 +51,11 @@ struct Shape {
   int64_t rows, inputs, outputs;
 };
 
+/// How the tests' names show it.
+void PrintTo(const Shape& shape, std::ostream* out) {
+  *out << shape.rows << " rows of " << shape.inputs << " to " << shape.outputs;
+}
+
 class PackedLinearTest : public ::testing::TestWithParam<Shape> {
  protected:
   void SetUp() override {

@@ -1,20 +1,16 @@
 #pragma once
-#include <gtest/gtest.h>
-
 #include "core/files.h"
-#include "core/progress.h"
 #include "data/archive.h"
-#include "io/checkpoint.h"
-#include "support/scratch.h"
-#include "train/trainer.h"
+#include "support/training.h"
 
 namespace tessera::testing {
 
 /// Two colours times two shapes, each in several sizes, as a shard with a tokenizer beside it.
-class ColouredShapes : public ::testing::Test {
+class ColouredShapes : public TrainingTest {
  protected:
+  ColouredShapes() : TrainingTest("") {}
+
   void SetUp() override {
-    Progress::quiet = true;
     write_shard("train", 4, 9);
     write_shard("test", 5, 8);
     write_file(folder_ / "words" / "vocab.txt", "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nred\nblue\nsquare\nbar\n");
@@ -83,29 +79,6 @@ class ColouredShapes : public ::testing::Test {
             {"checkpoint_every", 7},
             {"threads", 1}};
   }
-
-  RunResult run(const Json& json, const std::string& name, std::function<bool(int64_t)> stop = {}) {
-    Trainer trainer(read_recipe(json, ""), {.folder = folder_ / name, .stop = std::move(stop)});
-    return trainer.run();
-  }
-
-  /// All tensors of two states are the same to the bit.
-  void expect_same_state(const std::string& a, const std::string& b) {
-    const Checkpoint first = Checkpoint::open(folder_ / a / "state.safetensors");
-    const Checkpoint second = Checkpoint::open(folder_ / b / "state.safetensors");
-    ASSERT_EQ(first.tensors().size(), second.tensors().size());
-    for (const auto& [name, info] : first.tensors()) EXPECT_TRUE(first.tensor(name).equal(second.tensor(name))) << name;
-  }
-
-  /// The metrics without what a clock measured.
-  std::vector<Json> metrics(const std::string& name) {
-    std::vector<Json> lines = read_metrics(folder_ / name / "metrics.jsonl");
-    for (auto& line : lines) line.erase("seconds");
-    return lines;
-  }
-
-  Scratch scratch_;
-  std::filesystem::path folder_ = scratch_.path();
 };
 
 }  // namespace tessera::testing

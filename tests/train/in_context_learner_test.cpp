@@ -1,21 +1,15 @@
 #include "train/in_context_learner.h"
 
-#include <gtest/gtest.h>
-
 #include "core/error.h"
-#include "core/progress.h"
 #include "metrics/in_context_language.h"
 #include "models/model.h"
-#include "support/scratch.h"
-#include "train/trainer.h"
+#include "support/training.h"
 
 namespace tessera {
 namespace {
 
-class InContextLearnerTest : public ::testing::Test {
+class InContextLearnerTest : public testing::TrainingTest {
  protected:
-  void SetUp() override { Progress::quiet = true; }
-
   static Json recipe_json() {
     return {{"in_context",
              {{"languages", 7},
@@ -43,16 +37,6 @@ class InContextLearnerTest : public ::testing::Test {
             {"checkpoint_every", 7},
             {"threads", 1}};
   }
-
-  RunResult run(const Json& json, const std::string& name, std::function<bool(int64_t)> stop = {}) {
-    Trainer trainer(read_recipe(json, ""), {.folder = folder_ / name, .stop = std::move(stop)});
-    const RunResult result = trainer.run();
-    if (result.finished) trainer.save_model_folder(folder_ / name / "model");
-    return result;
-  }
-
-  testing::Scratch scratch_;
-  std::filesystem::path folder_ = scratch_.path();
 };
 
 TEST_F(InContextLearnerTest, LearnsToContinueWords) {
@@ -67,12 +51,7 @@ TEST_F(InContextLearnerTest, LearnsToContinueWords) {
 TEST_F(InContextLearnerTest, AResumedRunIsTheUninterruptedOne) {
   Json json = recipe_json();
   json["accumulate"] = 2;  // batches that begin in the middle of a pass
-  run(json, "whole");
-  EXPECT_FALSE(run(json, "parts", [](int64_t step) { return step == 9; }).finished);
-  EXPECT_TRUE(run(json, "parts").finished);
-  const Checkpoint whole = Checkpoint::open(folder_ / "whole" / "state.safetensors");
-  const Checkpoint parts = Checkpoint::open(folder_ / "parts" / "state.safetensors");
-  for (const auto& [name, info] : whole.tensors()) EXPECT_TRUE(whole.tensor(name).equal(parts.tensor(name))) << name;
+  expect_resumed_is_uninterrupted(json, {9});
 }
 
 TEST_F(InContextLearnerTest, SeparatorsAndPaddingAreNotLearned) {
@@ -100,6 +79,7 @@ TEST_F(InContextLearnerTest, TheModelFolderGivesTheScoresOfTheRun) {
   NamedTensors weights;
   for (const auto& item : model.module->named_parameters()) weights.emplace_back(item.key(), item.value());
   for (const auto& item : model.module->named_buffers()) weights.emplace_back(item.key(), item.value());
+  EXPECT_EQ(trained_parameters(folder_ / "run" / "model"), parameters_of(*model.module));
   EXPECT_EQ(learner.evaluate(weights, main), result.scores);
   EXPECT_EQ(main, result.scores.at("unseen languages").at("legal"));
 }

@@ -1,17 +1,14 @@
 #include "train/sound_learner.h"
 
 #include <gmock/gmock.h>
-#include <gtest/gtest.h>
 
 #include <cmath>
 #include <set>
 
 #include "core/error.h"
-#include "core/progress.h"
 #include "data/sounds.h"
-#include "support/scratch.h"
+#include "support/training.h"
 #include "tasks/classify_sounds.h"
-#include "train/trainer.h"
 
 namespace tessera {
 namespace {
@@ -19,12 +16,9 @@ namespace {
 namespace fs = std::filesystem;
 
 /// Sounds that rise and sounds that fall, from several pitches.
-class SoundLearnerTest : public ::testing::Test {
+class SoundLearnerTest : public testing::TrainingTest {
  protected:
-  void SetUp() override {
-    Progress::quiet = true;
-    write("train", 0), write("test", 60);
-  }
+  void SetUp() override { write("train", 0), write("test", 60); }
 
   void write(const std::string& folder, double higher) {
     const torch::Tensor time = torch::arange(8000, torch::kFloat32) / 16000;
@@ -62,16 +56,6 @@ class SoundLearnerTest : public ::testing::Test {
             {"checkpoint_every", 7},
             {"threads", 1}};
   }
-
-  RunResult run(const Json& json, const std::string& name, std::function<bool(int64_t)> stop = {}) {
-    Trainer trainer(read_recipe(json, ""), {.folder = folder_ / name, .stop = std::move(stop)});
-    const RunResult result = trainer.run();
-    if (result.finished) trainer.save_model_folder(folder_ / name / "model");
-    return result;
-  }
-
-  testing::Scratch scratch_;
-  fs::path folder_ = scratch_.path();
 };
 
 TEST_F(SoundLearnerTest, LearnsClassesAndTheFolderNamesThem) {
@@ -80,6 +64,7 @@ TEST_F(SoundLearnerTest, LearnsClassesAndTheFolderNamesThem) {
   json["evaluation"]["every"] = 60;
   EXPECT_GT(run(json, "run").scores.at("unseen sounds").at("top1"), 0.9);
   const Model model = load_model(folder_ / "run" / "model");
+  EXPECT_EQ(trained_parameters(folder_ / "run" / "model"), parameters_of(*model.module));
   const SoundClassifier classifier(model);
   int right = 0;
   for (const std::string label : {"rises", "falls"})
@@ -99,15 +84,8 @@ TEST_F(SoundLearnerTest, PretrainingLearnsToPickAndDrawMaskedPatches) {
 }
 
 TEST_F(SoundLearnerTest, AResumedRunIsTheUninterruptedOne) {
-  for (const std::string task : {"pretrain", "classify"}) {
-    const Json json = recipe_json(task);
-    run(json, task + "whole");
-    EXPECT_FALSE(run(json, task + "parts", [](int64_t step) { return step == 9; }).finished);
-    EXPECT_TRUE(run(json, task + "parts").finished);
-    const Checkpoint whole = Checkpoint::open(folder_ / (task + "whole") / "state.safetensors");
-    const Checkpoint parts = Checkpoint::open(folder_ / (task + "parts") / "state.safetensors");
-    for (const auto& [name, info] : whole.tensors()) EXPECT_TRUE(whole.tensor(name).equal(parts.tensor(name))) << name;
-  }
+  for (const std::string task : {"pretrain", "classify"})
+    expect_resumed_is_uninterrupted(recipe_json(task), {9}, task + "-");
 }
 
 TEST_F(SoundLearnerTest, FineTuningBeginsFromThePretrainedEncoder) {

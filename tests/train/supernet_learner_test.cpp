@@ -62,12 +62,7 @@ class SupernetTest : public testing::ColouredShapes {
 };
 
 TEST_F(SupernetTest, AResumedTrainingIsTheUninterruptedOne) {
-  const Json json = search_json();
-  EXPECT_TRUE(run(json, "whole").finished);
-  EXPECT_FALSE(run(json, "parts", [](int64_t step) { return step == 4; }).finished);  // while the warm-up goes on
-  EXPECT_TRUE(run(json, "parts").finished);
-  expect_same_state("whole", "parts");
-  EXPECT_EQ(metrics("whole"), metrics("parts"));
+  expect_resumed_is_uninterrupted(search_json(), {4});  // while the warm-up goes on
 }
 
 TEST_F(SupernetTest, AResumedSearchIsTheUninterruptedOne) {

@@ -1,19 +1,15 @@
 #include "train/talk_learner.h"
 
 #include <gmock/gmock.h>
-#include <gtest/gtest.h>
 
 #include <set>
 
 #include "core/error.h"
 #include "core/files.h"
-#include "core/progress.h"
 #include "data/archive.h"
-#include "io/checkpoint.h"
 #include "layers/weights.h"
-#include "support/scratch.h"
+#include "support/training.h"
 #include "tasks/embed.h"
-#include "train/trainer.h"
 
 namespace tessera {
 namespace {
@@ -27,10 +23,9 @@ constexpr const char* kWords[] = {
     "does",  "show",  "called", "name",  ".",       "one", "two",    "three", "four",  ":",    "or",   "these"};
 
 /// A dual encoder that knows nothing, and pictures of a red and a blue disc.
-class TalkLearnerTest : public ::testing::Test {
+class TalkLearnerTest : public testing::TrainingTest {
  protected:
   void SetUp() override {
-    Progress::quiet = true;
     write_shard();
     write_base();
   }
@@ -115,16 +110,6 @@ class TalkLearnerTest : public ::testing::Test {
             {"checkpoint_every", 5},
             {"threads", 1}};
   }
-
-  RunResult run(const Json& json, const std::string& name, std::function<bool(int64_t)> stop = {}) {
-    Trainer trainer(read_recipe(json, ""), {.folder = folder_ / name, .stop = std::move(stop)});
-    const RunResult result = trainer.run();
-    if (result.finished) trainer.save_model_folder(folder_ / name / "model");
-    return result;
-  }
-
-  testing::Scratch scratch_;
-  fs::path folder_ = scratch_.path();
 };
 
 TEST_F(TalkLearnerTest, LearnsToAnswerWhatThePixelsShow) {
@@ -136,15 +121,7 @@ TEST_F(TalkLearnerTest, LearnsToAnswerWhatThePixelsShow) {
   EXPECT_GT(result.scores.at("name en").at("exact"), 0.9);
 }
 
-TEST_F(TalkLearnerTest, AResumedRunIsTheUninterruptedOne) {
-  const Json json = recipe_json();
-  run(json, "whole");
-  EXPECT_FALSE(run(json, "parts", [](int64_t step) { return step == 7; }).finished);
-  EXPECT_TRUE(run(json, "parts").finished);
-  const Checkpoint whole = Checkpoint::open(folder_ / "whole" / "state.safetensors");
-  const Checkpoint parts = Checkpoint::open(folder_ / "parts" / "state.safetensors");
-  for (const auto& [name, info] : whole.tensors()) EXPECT_TRUE(whole.tensor(name).equal(parts.tensor(name))) << name;
-}
+TEST_F(TalkLearnerTest, AResumedRunIsTheUninterruptedOne) { expect_resumed_is_uninterrupted(recipe_json(), {7}); }
 
 TEST_F(TalkLearnerTest, TheDualEncoderKeepsEveryByte) {
   run(recipe_json(), "run");
@@ -154,6 +131,9 @@ TEST_F(TalkLearnerTest, TheDualEncoderKeepsEveryByte) {
     EXPECT_EQ(talker.tensors().at(kept).dtype, info.dtype) << kept;
     EXPECT_TRUE(base.tensor(name).equal(talker.tensor(kept))) << kept;
   }
+  const Model frozen = load_model(folder_ / "base"), whole = load_model(folder_ / "run" / "model");
+  EXPECT_EQ(trained_parameters(folder_ / "run" / "model"),
+            parameters_of(*whole.module) - parameters_of(*frozen.module));
 }
 
 TEST_F(TalkLearnerTest, WhatTalksStillClassifies) {

@@ -37,18 +37,15 @@ TEST_F(TrainerTest, LearnsColoursAndShapes) {
   trainer.save_model_folder(folder_ / "model");
   const Model model = load_model(folder_ / "model");
   EXPECT_TRUE(model.processor && model.tokenizer);
+  const int64_t proxies = 4 * 16 + 1;  // a vector for each of the four symbols, and the scale
+  EXPECT_EQ(trained_parameters(folder_ / "model"), parameters_of(*model.module) + proxies);
   EXPECT_NO_THROW(model.as<DualEncoder>("be tested"));
 }
 
 TEST_F(TrainerTest, AResumedRunIsTheUninterruptedOne) {
-  const Json json = recipe_json();
-  EXPECT_TRUE(run(json, "whole").finished);
-  EXPECT_FALSE(run(json, "parts", [](int64_t step) { return step == 9; }).finished);
-  Json later = json;
+  Json later = recipe_json();
   later["workers"] = 1;  // what prepares the batches changes nothing
-  EXPECT_TRUE(run(later, "parts").finished);
-  expect_same_state("whole", "parts");
-  EXPECT_EQ(metrics("whole"), metrics("parts"));
+  expect_resumed_is_uninterrupted(recipe_json(), {9}, "", later);
 }
 
 TEST_F(TrainerTest, NamesGoOnAloneAndLeaveThePicturesAsTheyAre) {
@@ -57,13 +54,10 @@ TEST_F(TrainerTest, NamesGoOnAloneAndLeaveThePicturesAsTheyAre) {
   run(json, "pictures");
   const auto steps = json["steps"].get<int64_t>();
   json["names"] = {{"steps", 8}, {"candidates", 4}, {"languages_per_step", 1}};
+  expect_resumed_is_uninterrupted(json, {steps + 3});
   EXPECT_EQ(run(json, "whole").step, steps + 8);
-  EXPECT_FALSE(run(json, "parts", [&](int64_t step) { return step == steps + 3; }).finished);
-  EXPECT_TRUE(run(json, "parts").finished);
-  expect_same_state("whole", "parts");
 
-  const Checkpoint before = Checkpoint::open(folder_ / "pictures" / "state.safetensors");
-  const Checkpoint after = Checkpoint::open(folder_ / "whole" / "state.safetensors");
+  const Checkpoint before = state("pictures"), after = state("whole");
   for (const auto& [name, info] : before.tensors()) {
     const bool of_pictures = name.starts_with("model.image") || name == "proxies";
     EXPECT_TRUE(!of_pictures || before.tensor(name).equal(after.tensor(name))) << name;
@@ -152,8 +146,7 @@ TEST_F(TrainerTest, ReplicasComeToTheSameWeights) {
   run(json, "three");
   run(json, "again");
   expect_same_state("three", "again");
-  const Checkpoint one = Checkpoint::open(folder_ / "one" / "state.safetensors");
-  const Checkpoint three = Checkpoint::open(folder_ / "three" / "state.safetensors");
+  const Checkpoint one = state("one"), three = state("three");
   const char* name = "model.image_projection.weight";
   EXPECT_LT((one.tensor(name) - three.tensor(name)).abs().max().item<double>(), 2e-3);
 }
@@ -168,12 +161,8 @@ TEST_F(TrainerTest, ReplicasWithRunningMeansResumeAndLeaveThemToTheNames) {
   const auto steps = json["steps"].get<int64_t>();
   run(json, "pictures");
   json["names"] = {{"steps", 4}, {"candidates", 4}, {"languages_per_step", 1}};
-  run(json, "whole");
-  for (const int64_t at : {steps / 2, steps + 2}) run(json, "parts", [&](int64_t step) { return step == at; });
-  EXPECT_TRUE(run(json, "parts").finished);
-  expect_same_state("whole", "parts");
-  const Checkpoint before = Checkpoint::open(folder_ / "pictures" / "state.safetensors");
-  const Checkpoint after = Checkpoint::open(folder_ / "whole" / "state.safetensors");
+  expect_resumed_is_uninterrupted(json, {steps / 2, steps + 2});
+  const Checkpoint before = state("pictures"), after = state("whole");
   for (const auto& [name, info] : before.tensors())
     EXPECT_TRUE(!name.starts_with("model.image") || before.tensor(name).equal(after.tensor(name))) << name;
 }

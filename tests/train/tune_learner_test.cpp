@@ -1,9 +1,8 @@
 #include "train/tune_learner.h"
 
 #include <gmock/gmock.h>
-#include <gtest/gtest.h>
 
-#include "io/checkpoint.h"
+#include "support/training.h"
 #include "tasks/adapt.h"
 #include "tasks/perplexity.h"
 #include "train/adapter_recipe.h"
@@ -18,10 +17,11 @@ namespace fs = std::filesystem;
 
 const std::vector<std::string> kMethods = {"lora", "dora", "rslora", "ia3", "bottleneck", "prefix", "prompt"};
 
-class TuneLearnerTest : public ::testing::Test {
+class TuneLearnerTest : public TrainingTest {
  protected:
+  TuneLearnerTest() : TrainingTest("adapter") {}
+
   void SetUp() override {
-    Progress::quiet = true;
     write_model(gpt2_config(), folder_ / "gpt2");
     write_model(llama_config(), folder_ / "llama");
     write_file(folder_ / "talk.jsonl", conversations());
@@ -29,13 +29,6 @@ class TuneLearnerTest : public ::testing::Test {
 
   Json recipe(const std::string& base, const std::string& method) const {
     return tune_recipe(folder_ / base, folder_ / "talk.jsonl", method);
-  }
-
-  RunResult run(const Json& json, const std::string& name, std::function<bool(int64_t)> stop = {}) {
-    Trainer trainer(read_recipe(json, ""), {.folder = folder_ / name, .stop = std::move(stop)});
-    const RunResult result = trainer.run();
-    if (result.finished) trainer.save_model_folder(folder_ / name / "adapter");
-    return result;
   }
 
   /// What one step over all examples finds: its loss and the gradients, by name.
@@ -68,14 +61,17 @@ class TuneLearnerTest : public ::testing::Test {
     }
   }
 
+  static int64_t count_of(const NamedTensors& tensors) {
+    int64_t count = 0;
+    for (const auto& [name, tensor] : tensors) count += tensor.numel();
+    return count;
+  }
+
   Tensor logits(const Model& model) const {
     const torch::NoGradGuard no_gradient;
     const Tensor ids = torch::tensor({{40, 41, 42, 43, 44, 45}}, torch::kInt64);
     return model.as<LanguageModel>("be compared").forward({ids, {}, {}});
   }
-
-  Scratch scratch_;
-  fs::path folder_ = scratch_.path();
 };
 
 TEST_F(TuneLearnerTest, TheLossFallsWithEveryMethod) {
@@ -106,12 +102,8 @@ TEST_F(TuneLearnerTest, AResumedRunIsTheUninterruptedOne) {
     Json json = recipe("gpt2", method);
     json["tune"]["dropout"] = 0.2;
     json["accumulate"] = 2;
-    run(json, method + "whole");
-    EXPECT_FALSE(run(json, method + "parts", [](int64_t step) { return step == 7; }).finished);
-    EXPECT_TRUE(run(json, method + "parts").finished);
-    const Checkpoint whole = Checkpoint::open(folder_ / (method + "whole") / "state.safetensors");
-    const Checkpoint parts = Checkpoint::open(folder_ / (method + "parts") / "state.safetensors");
-    for (const auto& [name, info] : whole.tensors()) EXPECT_TRUE(whole.tensor(name).equal(parts.tensor(name))) << name;
+    expect_resumed_is_uninterrupted(json, {7}, method + "-");
+    const Checkpoint whole = state(method + "-whole");
     for (const auto& [name, info] : whole.tensors())
       EXPECT_THAT(name, ::testing::AnyOf(::testing::StartsWith("adapter."), ::testing::StartsWith("optimizer.")));
   }
@@ -126,6 +118,7 @@ TEST_F(TuneLearnerTest, ASavedAdapterOnAFreshModelAnswersAsTheTunedOne) {
     Model fresh = load_model(folder_ / "llama");
     const Tensor plain = logits(fresh);
     adapt(fresh, folder_ / method / "adapter");
+    EXPECT_EQ(trained_parameters(folder_ / method / "adapter"), count_of(trainer.learner().weights())) << method;
     const Tensor adapted = logits(fresh);
     EXPECT_GT(distance(plain, adapted), 1e-3) << method;
     if (method == "prefix" || method == "prompt") continue;  // where module() is the model without what it reads first
