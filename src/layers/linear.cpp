@@ -5,6 +5,8 @@
 
 #include "core/compat.h"
 #include "core/error.h"
+#include "kernels/convolution.h"
+#include "kernels/inference.h"
 #include "layers/initial.h"
 #include "layers/variation.h"
 
@@ -42,6 +44,21 @@ Precision of_logits(Precision precision) {
 
 std::map<std::string, Tensor> parts_of(const std::shared_ptr<const PackedLinear>& packed) {
   return packed ? packed->parts() : std::map<std::string, Tensor>();
+}
+
+bool is_depthwise(const ConvolutionOptions& o) { return o.groups > 1 && o.groups == o.in && o.groups == o.out; }
+
+/// Where the window goes as LibTorch has it go.
+WindowPath path_of(const ConvolutionOptions& o, const Tensor& x) {
+  const auto places = [&](int64_t extent, int64_t kernel, int64_t stride) {
+    return (extent + 2 * o.padding - kernel) / stride + 1;
+  };
+  return {.stride_height = o.stride_height,
+          .stride_width = o.stride_width,
+          .top = o.padding,
+          .left = o.padding,
+          .rows = places(x.size(2), o.kernel_height, o.stride_height),
+          .columns = places(x.size(3), o.kernel_width, o.stride_width)};
 }
 
 }  // namespace
@@ -133,6 +150,7 @@ Tensor Convolution::of_patches(const Tensor& x) const {
 
 std::string Convolution::prepare(Precision precision) {
   const auto& o = options_;
+  if (is_depthwise(o)) return "is depth-wise: its kernel reads the weight as it is";
   if (o.groups != 1 || o.padding != 0 || o.kernel_height != o.stride_height || o.kernel_width != o.stride_width)
     return "its kernels overlap, or it has groups";
   if (const std::string reason = reason_to_stay(*this, weight); !reason.empty()) return reason;
@@ -152,6 +170,10 @@ void Convolution::restore(Precision precision, const std::map<std::string, Tenso
 Tensor Convolution::forward(const Tensor& x) {
   const auto& o = options_;
   if (packed_ && may_use_packed(*this, x)) return tap(*this, of_patches(x));
+  const bool fits = x.dim() == 4 && x.size(1) == o.in && x.size(2) + 2 * o.padding >= o.kernel_height &&
+                    x.size(3) + 2 * o.padding >= o.kernel_width;
+  if (is_depthwise(o) && fits && children().empty() && for_inference({x, weight, bias}))
+    return tap(*this, depthwise_convolution(x, weight, bias, path_of(o, x)));
   const Tensor y = torch::conv2d(x, weight, bias, {o.stride_height, o.stride_width}, o.padding, 1, o.groups);
   return tap(*this, vary(*this, x, y, {weight, bias}, 1));
 }
