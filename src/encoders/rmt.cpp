@@ -4,6 +4,7 @@
 
 #include "encoders/published.h"
 #include "layers/convolutional_mlp.h"
+#include "layers/elementwise.h"
 
 namespace tessera {
 namespace {
@@ -31,7 +32,7 @@ ConvolutionStem::ConvolutionStem(int64_t in, const std::vector<Step>& steps) : s
 
 Tensor ConvolutionStem::forward(const Tensor& map) {
   Tensor x = map;
-  for (size_t i = 0; i < layers_->size(); ++i) x = (*layers_)[i].forward(i == 0 ? x : torch::gelu(x));
+  for (size_t i = 0; i < layers_->size(); ++i) x = (*layers_)[i].forward(i == 0 ? x : elementwise::gelu(x));
   return tap(*this, x);
 }
 
@@ -83,7 +84,7 @@ Rmt::Rmt(const RmtOptions& options) : Pyramid("rmt", options.channels), options_
 
 Tokens Rmt::finish(const Tokens& tokens) {
   const Tensor projected = projection_->forward(tokens.x).transpose(1, 2);  // B x D x L
-  return tokens.with(torch::silu(projection_norm_->forward(projected)).transpose(1, 2));
+  return tokens.with(elementwise::silu(projection_norm_->forward(projected)).transpose(1, 2));
 }
 
 namespace {

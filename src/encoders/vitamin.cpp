@@ -5,6 +5,7 @@
 
 #include "core/error.h"
 #include "encoders/published.h"
+#include "layers/elementwise.h"
 #include "layers/feed_forward.h"
 #include "layers/grid.h"
 
@@ -76,8 +77,8 @@ Tensor MbConv::forward(const Tensor& map) {
                                  : torch::avg_pool2d(map, 3, stride_, 1, /*ceil_mode=*/false,
                                                      /*count_include_pad=*/false);
   if (shortcut_) shortcut = shortcut_->forward(shortcut);
-  const Tensor wide = torch::gelu(up_->forward(norm_map(*norm_, map)));
-  return tap(*this, down_->forward(torch::gelu(depthwise_->forward(wide))) + shortcut);
+  const Tensor wide = elementwise::gelu(up_->forward(norm_map(*norm_, map)));
+  return tap(*this, down_->forward(elementwise::gelu(depthwise_->forward(wide))) + shortcut);
 }
 
 VitaminStem::VitaminStem(const VitaminOptions& o) {
@@ -103,7 +104,7 @@ int64_t VitaminStem::extent(int64_t before) const {
 }
 
 Tensor VitaminStem::forward(const Tensor& pixels) {
-  Tensor map = second_->forward(torch::gelu(norm_map(*norm_, first_->forward(pixels))));
+  Tensor map = second_->forward(elementwise::gelu(norm_map(*norm_, first_->forward(pixels))));
   tap(*this, map, "stem");
   for (size_t s = 0; s < stages_->size(); ++s) {
     for (const auto& block : (*stages_)[s]) map = block->forward(map);

@@ -3,6 +3,7 @@
 #include <map>
 
 #include "core/options.h"
+#include "layers/elementwise.h"
 
 namespace tessera {
 namespace {
@@ -11,15 +12,15 @@ using torch::Tensor;
 
 const std::map<std::string, Activation>& table() {
   static const std::map<std::string, Activation> activations = {
-      {"gelu", [](const Tensor& x) { return torch::gelu(x); }},
-      {"gelu_new", [](const Tensor& x) { return torch::gelu(x, "tanh"); }},
-      {"gelu_pytorch_tanh", [](const Tensor& x) { return torch::gelu(x, "tanh"); }},
-      {"quick_gelu", [](const Tensor& x) { return x * torch::sigmoid(1.702 * x); }},
+      {"gelu", elementwise::gelu},
+      {"gelu_new", elementwise::gelu_tanh},
+      {"gelu_pytorch_tanh", elementwise::gelu_tanh},
+      {"quick_gelu", elementwise::quick_gelu},
       {"relu", [](const Tensor& x) { return torch::relu(x); }},
-      {"silu", [](const Tensor& x) { return torch::silu(x); }},
-      {"swish", [](const Tensor& x) { return torch::silu(x); }},
-      {"tanh", [](const Tensor& x) { return torch::tanh(x); }},
-      {"sigmoid", [](const Tensor& x) { return torch::sigmoid(x); }},
+      {"silu", elementwise::silu},
+      {"swish", elementwise::silu},
+      {"tanh", elementwise::tanh},
+      {"sigmoid", elementwise::sigmoid},
       {"identity", [](const Tensor& x) { return x; }},
   };
   return activations;

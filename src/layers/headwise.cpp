@@ -3,6 +3,8 @@
 #include <cmath>
 
 #include "core/error.h"
+#include "kernels/blockwise.h"
+#include "kernels/inference.h"
 
 namespace tessera {
 
@@ -16,6 +18,7 @@ HeadwiseLinear::HeadwiseLinear(int64_t dim, int64_t blocks, bool with_bias) {
 }
 
 Tensor HeadwiseLinear::forward(const Tensor& x) {
+  if (weight.size(1) == 4 && for_inference({x, weight, bias})) return tap(*this, products_of_fours(x, weight, bias));
   const Tensor blocks = x.reshape({x.size(0), x.size(1), weight.size(0), weight.size(2)});
   const Tensor y = torch::einsum("blhi,hoi->blho", {blocks, weight}).flatten(2);
   return tap(*this, bias.defined() ? y + bias : y);

@@ -6,6 +6,8 @@
 #include "core/compat.h"
 #include "core/error.h"
 #include "core/shape_text.h"
+#include "kernels/convolution.h"
+#include "kernels/inference.h"
 #include "layers/initial.h"
 #include "layers/variation.h"
 
@@ -62,10 +64,26 @@ std::shared_ptr<const PackedLinear> restored(const std::map<std::string, Tensor>
 
 constexpr const char* kRead = "its weight is read by its owner";
 
+bool is_depthwise(const ConvolutionOptions& o) { return o.groups > 1 && o.groups == o.in && o.groups == o.out; }
+
 /// Why a convolution is no linear layer of each patch; empty: it is one.
 std::string reason_to_stay(const ConvolutionOptions& o) {
+  if (is_depthwise(o)) return "is depth-wise: its kernel reads the weight as it is";
   const bool apart = o.padding == 0 && o.kernel_height == o.stride_height && o.kernel_width == o.stride_width;
   return apart && o.groups == 1 ? "" : "its kernels overlap, or it has groups";
+}
+
+/// Where the window goes as LibTorch has it go.
+WindowPath path_of(const ConvolutionOptions& o, const Tensor& x) {
+  const auto places = [&](int64_t extent, int64_t kernel, int64_t stride) {
+    return (extent + 2 * o.padding - kernel) / stride + 1;
+  };
+  return {.stride_height = o.stride_height,
+          .stride_width = o.stride_width,
+          .top = o.padding,
+          .left = o.padding,
+          .rows = places(x.size(2), o.kernel_height, o.stride_height),
+          .columns = places(x.size(3), o.kernel_width, o.stride_width)};
 }
 
 }  // namespace
@@ -176,6 +194,10 @@ Tensor Convolution::forward(const Tensor& x) {
   const auto& o = options_;
   if (packed_ && !may_use_packed(*this, x)) refuse_packed("convolution");
   if (packed_) return tap(*this, of_patches(x));
+  const bool fits = x.dim() == 4 && x.size(1) == o.in && x.size(2) + 2 * o.padding >= o.kernel_height &&
+                    x.size(3) + 2 * o.padding >= o.kernel_width;
+  if (is_depthwise(o) && fits && children().empty() && for_inference({x, weight, bias}))
+    return tap(*this, depthwise_convolution(x, weight, bias, path_of(o, x)));
   const Tensor y = torch::conv2d(x, weight, bias, {o.stride_height, o.stride_width}, o.padding, 1, o.groups);
   return tap(*this, vary(*this, x, y, {weight, bias}, 1));
 }

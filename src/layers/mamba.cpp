@@ -2,6 +2,9 @@
 
 #include <cmath>
 
+#include "kernels/inference.h"
+#include "kernels/recurrence.h"
+#include "layers/elementwise.h"
 #include "layers/mixers.h"
 #include "layers/recurrent.h"
 
@@ -23,6 +26,11 @@ Tensor for_channels(const Tensor& x, int64_t channels) {
 SelectiveResult selective_scan(const SelectiveInputs& in, const Tensor& before, int64_t chunk) {
   const int64_t length = in.x.size(1), channels = in.x.size(2);
   Tensor state = before;
+  if (for_inference({in.x, in.dt, in.a, in.b, in.c, before})) {
+    if (!state.defined()) state = torch::zeros({in.x.size(0), channels, in.a.size(1)}, in.x.options());
+    const Tensor y = fused_selective_scan(in.x, in.dt, in.a, in.b, in.c, state);
+    return {y, state};
+  }
   std::vector<Tensor> pieces;
   for (int64_t at = 0; at < length; at += chunk) {
     const int64_t count = std::min(chunk, length - at);
@@ -63,7 +71,7 @@ Tensor MambaMixer::mix(const Tokens& tokens, MambaState* state) {
   const Tensor real = tokens.mask.defined() ? tokens.mask.to(tokens.x.scalar_type()).unsqueeze(-1) : Tensor();
   const auto without_padding = [&](const Tensor& x) { return real.defined() ? x * real : x; };
   const auto branches = in_proj_->forward(tokens.x).chunk(2, -1);
-  const Tensor x = torch::silu(
+  const Tensor x = elementwise::silu(
       convolution_->forward(without_padding(branches[0]), tokens.mask, state ? &state->convolution : nullptr));
   const auto selected = x_proj_->forward(x).split_with_sizes({o.rank, o.state, o.state}, -1);
   const Tensor dt = without_padding(torch::softplus(dt_proj_->forward(selected[0])));
@@ -71,7 +79,7 @@ Tensor MambaMixer::mix(const Tokens& tokens, MambaState* state) {
       selective_scan({x, dt, -torch::exp(a_log_), selected[1].unsqueeze(2), selected[2].unsqueeze(2)},
                      state ? state->state : Tensor(), o.chunk);
   if (state) state->state = result.state;
-  return tap(*this, out_proj_->forward((result.y + x * d_) * torch::silu(branches[1])));
+  return tap(*this, out_proj_->forward((result.y + x * d_) * elementwise::silu(branches[1])));
 }
 
 }  // namespace tessera

@@ -19,7 +19,7 @@ struct SelectiveResult {
 };
 
 /// All tokens: inside a chunk by a scan of log2(chunk) steps, between chunks by the state. A chunk of one is the
-/// recurrence; the result does not depend on it.
+/// recurrence; the result does not depend on it. Where nothing needs a gradient, a kernel goes from token to token.
 /// @param state  before the first token; undefined: zeros
 SelectiveResult selective_scan(const SelectiveInputs& in, const Tensor& state, int64_t chunk = 64);
 

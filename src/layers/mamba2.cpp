@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "core/error.h"
+#include "layers/elementwise.h"
 #include "layers/ssd.h"
 
 namespace tessera {
@@ -46,7 +47,7 @@ Tensor Mamba2Mixer::mix(const Tokens& tokens, Mamba2State* state) {
   const Tensor dt = without_padding(
       torch::softplus(projected.narrow(-1, inner + mixed, o.heads) + dt_bias_).clamp(o.shortest_step, o.longest_step));
   const Tensor y = scan(convolved, dt, state);  // B x L x inner
-  return tap(*this, out_proj_->forward(norm_->forward(y * torch::silu(gate))));
+  return tap(*this, out_proj_->forward(norm_->forward(y * elementwise::silu(gate))));
 }
 
 Tensor Mamba2Mixer::scan(const Tensor& convolved, const Tensor& dt, Mamba2State* state) {

@@ -3,6 +3,8 @@
 #include <cmath>
 
 #include "core/error.h"
+#include "layers/diagonal_ssm.h"
+#include "layers/elementwise.h"
 #include "layers/mixers.h"
 #include "layers/packing.h"
 
@@ -30,14 +32,14 @@ std::shared_ptr<State> EmaMixer::start() const { return options_.causal ? Recurr
 
 /// q, p beta, gamma / sqrt(averages): rows x averages each.
 std::vector<Tensor> EmaMixer::prepared() const {
-  const Tensor p = torch::sigmoid(delta_), q = 1 - p * torch::sigmoid(alpha_);
+  const Tensor p = elementwise::sigmoid(delta_), q = 1 - p * elementwise::sigmoid(alpha_);
   return {q.squeeze(-1), (p * beta_).squeeze(-1), gamma_ / std::sqrt(static_cast<double>(options_.averages))};
 }
 
 Tensor EmaMixer::kernel(int64_t length) const {
   const auto p = prepared();
-  const Tensor at = torch::arange(length, p[0].options().requires_grad(false));
-  return torch::einsum("dn,dnl->dl", {p[1] * p[2], torch::exp(torch::log(p[0]).unsqueeze(-1) * at)});
+  const auto real = [](const Tensor& x) { return torch::complex(x, torch::zeros_like(x)); };
+  return DiagonalSsm{real(torch::log(p[0])), real(p[1]), real(p[2]), 1}.kernel(length);
 }
 
 Tensor EmaMixer::forward(const Tokens& tokens) {
@@ -51,7 +53,7 @@ Tensor EmaMixer::averaged(const Tensor& x, const Tensor& skipped) {
   const Tensor taps = tap(*this, kernel(x.size(1)), "kernel");
   Tensor y = long_convolution(x, taps.narrow(0, 0, options_.dim));
   if (!options_.causal) y = y + long_convolution(x.flip(1), taps.narrow(0, options_.dim, options_.dim)).flip(1);
-  return torch::silu(y + skipped * omega_);
+  return elementwise::silu(y + skipped * omega_);
 }
 
 std::vector<Tensor> EmaMixer::empty(int64_t batch, const torch::TensorOptions& like) const {
@@ -60,7 +62,7 @@ std::vector<Tensor> EmaMixer::empty(int64_t batch, const torch::TensorOptions& l
 
 Tensor EmaMixer::advance(const Tensor& x, std::vector<Tensor>& state, const std::vector<Tensor>& p) {
   state[0] = state[0] * p[0] + p[1] * x.unsqueeze(-1);
-  return torch::silu((state[0] * p[2]).sum(-1) + x * omega_);
+  return elementwise::silu((state[0] * p[2]).sum(-1) + x * omega_);
 }
 
 MegaMixer::MegaMixer(const MegaOptions& options) : options_(options) {
@@ -97,12 +99,13 @@ Tensor MegaMixer::mix(const Tokens& tokens) {
                 "mega", "shorten the sequence, or choose chunks");
   const int64_t chunks = (length + side - 1) / side, filled = chunks * side;
   const Tensor x = norm_->forward(tokens.x);
-  const Tensor v = torch::silu(value_->forward(x));
+  const Tensor v = elementwise::silu(value_->forward(x));
   const Tensor seen = tokens.mask.defined() ? x * tokens.mask.unsqueeze(-1) : x;
   const auto parts =
       mixed_->forward(averages_->averaged(seen, x)).split_with_sizes({o.dim, o.key_dim + o.value_dim, o.dim}, -1);
-  const Tensor z = torch::silu(parts[1].narrow(-1, 0, o.key_dim)).unsqueeze(2) * gamma_ + beta_;  // B x L x 2 x key
-  const Tensor gate = torch::silu(parts[1].narrow(-1, o.key_dim, o.value_dim));
+  const Tensor z =
+      elementwise::silu(parts[1].narrow(-1, 0, o.key_dim)).unsqueeze(2) * gamma_ + beta_;  // B x L x 2 x key
+  const Tensor gate = elementwise::silu(parts[1].narrow(-1, o.key_dim, o.value_dim));
   const auto cut = [&](const Tensor& y) {
     return torch::constant_pad_nd(y, {0, 0, 0, filled - length}).view({batch, chunks, side, y.size(2)});
   };
@@ -113,8 +116,8 @@ Tensor MegaMixer::mix(const Tokens& tokens) {
     real = torch::constant_pad_nd(real.to(torch::kBool), {0, filled - length}, false).view({batch, chunks, 1, side});
   const Tensor read = attend(cut(z.select(2, 0)), cut(z.select(2, 1)), cut(v), real);
   const Tensor context = read.reshape({batch, filled, o.value_dim}).narrow(1, 0, length);
-  const Tensor hidden = torch::silu(parts[2] + hidden_->forward(context * gate));
-  return torch::sigmoid(parts[0]) * (hidden - tokens.x);
+  const Tensor hidden = elementwise::silu(parts[2] + hidden_->forward(context * gate));
+  return elementwise::sigmoid(parts[0]) * (hidden - tokens.x);
 }
 
 /// q, k, v: B x chunks x C x d; real: B x chunks x 1 x C, true where a key is no padding.

@@ -3,6 +3,9 @@
 #include <cmath>
 
 #include "core/error.h"
+#include "kernels/inference.h"
+#include "kernels/recurrence.h"
+#include "layers/elementwise.h"
 #include "layers/grid.h"
 #include "layers/mixers.h"
 
@@ -20,32 +23,52 @@ const MixerRegistration<XlstmMixer, XlstmLayerOptions> xlstm_kind("xlstm");
 Tensor by_head(const Tensor& x, int64_t heads) { return x.reshape({x.size(0), x.size(1), heads, -1}).transpose(1, 2); }
 Tensor joined_heads(const Tensor& x) { return x.transpose(1, 2).flatten(2); }
 
-/// The next chunk, from `state` (which has a memory) to the state behind it.
-/// @param log_forget  B x heads x L
-Tensor one_chunk(const MlstmInputs& in, const Tensor& log_forget, MlstmState& state, double eps) {
-  const int64_t length = in.q.size(2);
-  const Tensor kept = log_forget.cumsum(-1);              // B x heads x L
-  const Tensor entered = (in.input - kept).unsqueeze(2);  // B x heads x 1 x L
-  const Tensor later = torch::ones({length, length}, kept.options().dtype(torch::kBool).requires_grad(false)).triu(1);
-  const Tensor decay = (kept.unsqueeze(3) + entered).masked_fill(later, -INFINITY);  // B x heads x L x L
-  const Tensor before = kept + state.m.unsqueeze(-1);                                // B x heads x L
-  // The scale cancels, so that no gradient needs to pass through it.
-  const Tensor m = torch::maximum(decay.amax(-1), before).detach();
-  const Tensor scores = torch::matmul(in.q, in.k.transpose(-2, -1)) * torch::exp(decay - m.unsqueeze(-1));
-  const Tensor carried = in.q * torch::exp(before - m).unsqueeze(-1);  // B x heads x L x d
-  const Tensor sum = scores.sum(-1) + torch::matmul(carried, state.n.unsqueeze(-1)).squeeze(-1);
-  const Tensor read = torch::matmul(scores, in.v) + torch::matmul(carried, state.c);  // B x heads x L x e
-  const Tensor h = read / (torch::maximum(sum.abs(), torch::exp(-m)) + eps).unsqueeze(-1);
+/// What the queries of a chunk give to its values, and in which scale.
+struct ChunkWeights {
+  Tensor scores;  ///< B x heads x L x L
+  Tensor sum;     ///< of each query's scores, B x heads x L
+  Tensor m;       ///< B x heads x L
+};
 
-  const Tensor last = kept.select(2, length - 1).unsqueeze(-1);  // B x heads x 1
-  const Tensor gained = last + entered.squeeze(2);               // B x heads x L
-  const Tensor scale = torch::maximum(gained.amax(-1), before.select(2, length - 1)).detach();
+/// @param kept    B x heads x L, of what was there before the chunk: the logarithm
+/// @param before  B x heads, the scale of the memory
+ChunkWeights weigh(const MlstmInputs& in, const Tensor& kept, const Tensor& before) {
+  const Tensor entered = in.input - kept, products = torch::matmul(in.q, in.k.transpose(-2, -1));
+  if (for_inference({products, entered, before})) {
+    const DecayedScores decayed = decay_scores(products, entered, before);
+    return {products, decayed.sums, kept + decayed.tops};
+  }
+  const int64_t length = in.q.size(2);
+  const Tensor later = torch::ones({length, length}, kept.options().dtype(torch::kBool).requires_grad(false)).triu(1);
+  const Tensor decay = (kept.unsqueeze(3) + entered.unsqueeze(2)).masked_fill(later, -INFINITY);  // B x heads x L x L
+  // The scale cancels, so that no gradient needs to pass through it.
+  const Tensor m = torch::maximum(decay.amax(-1), kept + before.unsqueeze(-1)).detach();
+  const Tensor scores = products * torch::exp(decay - m.unsqueeze(-1));
+  return {scores, scores.sum(-1), m};
+}
+
+/// The memory behind a chunk.
+void remember(const MlstmInputs& in, const Tensor& kept, MlstmState& state) {
+  const Tensor last = kept.select(2, kept.size(2) - 1);          // B x heads
+  const Tensor gained = last.unsqueeze(-1) + (in.input - kept);  // B x heads x L
+  const Tensor scale = torch::maximum(gained.amax(-1), last + state.m).detach();
   const Tensor keys = in.k * torch::exp(gained - scale.unsqueeze(-1)).unsqueeze(-1);  // B x heads x L x d
-  const Tensor old = torch::exp(before.select(2, length - 1) - scale);                // B x heads
-  state.c = state.c * old.unsqueeze(-1).unsqueeze(-1) + torch::matmul(keys.transpose(-2, -1), in.v);
-  state.n = state.n * old.unsqueeze(-1) + keys.sum(2);
+  const Tensor values = torch::matmul(keys.transpose(-2, -1), in.v), old = torch::exp(last + state.m - scale);
+  state.c = state.c.defined() ? state.c * old.unsqueeze(-1).unsqueeze(-1) + values : values;
+  state.n = state.n.defined() ? state.n * old.unsqueeze(-1) + keys.sum(2) : keys.sum(2);
   state.m = scale;
-  return h;
+}
+
+/// What the next chunk reads, from itself and `state`.
+Tensor one_chunk(const MlstmInputs& in, const Tensor& kept, const MlstmState& state, double eps) {
+  const ChunkWeights weights = weigh(in, kept, state.m);
+  Tensor sum = weights.sum, read = torch::matmul(weights.scores, in.v);  // B x heads x L x e
+  if (state.c.defined()) {
+    const Tensor carried = in.q * torch::exp(kept + state.m.unsqueeze(-1) - weights.m).unsqueeze(-1);
+    sum = sum + torch::matmul(carried, state.n.unsqueeze(-1)).squeeze(-1);
+    read = read + torch::matmul(carried, state.c);
+  }
+  return read / (torch::maximum(sum.abs(), torch::exp(-weights.m)) + eps).unsqueeze(-1);
 }
 
 }  // namespace
@@ -60,12 +83,7 @@ Tensor mlstm(const MlstmInputs& in, const Tensor& real, MlstmState* state, const
   const int64_t batch = in.q.size(0), heads = in.q.size(1), length = in.q.size(2), width = in.q.size(3);
   MlstmState own;
   MlstmState& memory = state ? *state : own;
-  if (!memory.c.defined()) {
-    const auto like = in.q.options().requires_grad(false);
-    memory.c = torch::zeros({batch, heads, width, in.v.size(3)}, like);
-    memory.n = torch::zeros({batch, heads, width}, like);
-    memory.m = torch::zeros({batch, heads}, like);
-  }
+  if (!memory.m.defined()) memory.m = torch::zeros({batch, heads}, in.q.options().requires_grad(false));
   Tensor input = in.input, log_forget = torch::log_sigmoid(in.forget);
   if (real.defined()) {
     const Tensor padding = real.to(torch::kBool).logical_not().unsqueeze(1);  // B x 1 x L
@@ -77,7 +95,10 @@ Tensor mlstm(const MlstmInputs& in, const Tensor& real, MlstmState* state, const
   for (int64_t at = 0; at < length; at += step) {
     const int64_t count = std::min(step, length - at);
     const auto cut = [&](const Tensor& x) { return x.narrow(2, at, count); };
-    pieces.push_back(one_chunk({cut(in.q), cut(k), cut(in.v), cut(input), {}}, cut(log_forget), memory, form.eps));
+    const MlstmInputs piece{cut(in.q), cut(k), cut(in.v), cut(input), {}};
+    const Tensor kept = cut(log_forget).cumsum(-1);  // B x heads x L
+    pieces.push_back(one_chunk(piece, kept, memory, form.eps));
+    if (state || at + count < length) remember(piece, kept, memory);
   }
   return pieces.size() == 1 ? pieces[0] : torch::cat(pieces, 2);
 }
@@ -137,14 +158,14 @@ Tensor MlstmMixer::mix(const Tokens& tokens, MlstmState* state) {
   const auto branches = up_->forward(tokens.x).chunk(2, -1);
   Tensor inner = branches[0];  // B x L x inner
   if (tokens.mask.defined()) inner = inner * tokens.mask.unsqueeze(-1);
-  const Tensor smooth = torch::silu(convolved(tokens.with(inner), state));
+  const Tensor smooth = elementwise::silu(convolved(tokens.with(inner), state));
   const Tensor q = q_->forward(smooth), k = k_->forward(smooth), v = v_->forward(inner);
   const auto gates = gates_->forward(torch::cat({q, k, v}, -1)).transpose(1, 2).chunk(2, 1);  // B x heads x L
   const int64_t heads = options_.heads;
   const Tensor h = mlstm({by_head(q, heads), by_head(k, heads), by_head(v, heads), gates[0], gates[1]}, tokens.mask,
                          state, {.chunk = options_.chunk});
   const Tensor normed = norm_->forward(joined_heads(h));
-  return down_->forward((normed + skip_ * smooth) * torch::silu(branches[1]));
+  return down_->forward((normed + skip_ * smooth) * elementwise::silu(branches[1]));
 }
 
 XlstmMixer::XlstmMixer(const XlstmLayerOptions& options) : options_(options) {
@@ -171,7 +192,7 @@ Tensor XlstmMixer::mix(const Tokens& tokens, MlstmState* state) {
   const auto heads = [&](Linear& part) { return by_head(part.forward(tokens.x), o.heads); };
   const Tensor h = mlstm({heads(*q_), heads(*k_), heads(*v_), gates[0], gates[1]}, tokens.mask, state,
                          {.chunk = o.chunk, .eps = o.eps});
-  const Tensor gate = torch::sigmoid(output_gate_->forward(tokens.x));
+  const Tensor gate = elementwise::sigmoid(output_gate_->forward(tokens.x));
   return tap(*this, proj_->forward(gate * norm_->forward(joined_heads(h))));
 }
 

@@ -1,6 +1,8 @@
 #include "layers/polycom.h"
 
 #include "core/error.h"
+#include "kernels/inference.h"
+#include "kernels/polynomial.h"
 #include "layers/feed_forward.h"
 
 namespace tessera {
@@ -15,7 +17,9 @@ struct PolyNorm : PolynomialActivation {
 const Registration<FeedForward, PolyRelu, NoOptions> relu(learned_activations(), "polyrelu");
 const Registration<FeedForward, PolyNorm, NoOptions> norm(learned_activations(), "polynorm");
 
-Tensor unit(const Tensor& x) { return x * torch::rsqrt(x.pow(2).mean(-1, true) + 1e-6); }
+constexpr double kEps = 1e-6;
+
+Tensor unit(const Tensor& x) { return x * torch::rsqrt(x.pow(2).mean(-1, true) + kEps); }
 
 }  // namespace
 
@@ -25,6 +29,7 @@ PolynomialActivation::PolynomialActivation(bool normalised) : normalised_(normal
 }
 
 Tensor PolynomialActivation::forward(const Tensor& x) {
+  if (for_inference({x, weight, bias})) return tap(*this, fused_polynomial(x, weight, bias, normalised_, kEps));
   const Tensor base = normalised_ ? x.to(torch::kFloat32) : torch::relu(x);
   const auto term = [&](const Tensor& power) { return normalised_ ? unit(power) : power; };
   const Tensor y = weight[0] * term(base.pow(3)) + weight[1] * term(base.pow(2)) + weight[2] * term(base) + bias;

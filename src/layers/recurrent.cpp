@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "kernels/convolution.h"
+#include "kernels/inference.h"
 #include "layers/packing.h"
 
 namespace tessera {
@@ -68,8 +70,10 @@ Tensor linear_scan(const Tensor& a, const Tensor& x, const Tensor& before) {
 }
 
 Tensor long_convolution(const Tensor& x, const Tensor& kernel) {
+  constexpr int64_t kDirectly = 1024;  // taps, up to which the sums themselves are faster than Fourier transforms
   const int64_t length = x.size(1), size = 2 * length;
   const Tensor taps = kernel.narrow(1, 0, std::min(length, kernel.size(1)));
+  if (taps.size(1) <= kDirectly && for_inference({x, taps})) return causal_convolution(x, taps);
   const Tensor product = torch::fft_rfft(x.transpose(1, 2), size) * torch::fft_rfft(taps, size);  // B x C x L + 1
   return torch::fft_irfft(product, size).narrow(2, 0, length).transpose(1, 2);
 }

@@ -38,8 +38,8 @@ class RecurrentMixer : public Mixer {
 /// @param before  h before the first, B x ...; undefined: zeros
 Tensor linear_scan(const Tensor& a, const Tensor& x, const Tensor& before = {});
 
-/// The causal convolution along the second axis with a kernel that may be as long as the sequence, by Fourier
-/// transforms of twice its length.
+/// The causal convolution along the second axis with a kernel that may be as long as the sequence: by Fourier
+/// transforms of twice its length, or by a kernel of ours where nothing needs a gradient and the length is moderate.
 /// @param x       B x L x C, real
 /// @param kernel  C x K, real; what is longer than L does not matter
 Tensor long_convolution(const Tensor& x, const Tensor& kernel);

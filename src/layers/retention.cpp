@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "core/error.h"
+#include "layers/elementwise.h"
 #include "layers/mixers.h"
 #include "layers/rotary.h"
 
@@ -90,7 +91,7 @@ Tensor RetentionMixer::chunked(const Heads& h) const {
 /// @param read  B x heads x L x value
 Tensor RetentionMixer::finish(const Tensor& read, const Tensor& x) {
   const Tensor normed = read * torch::rsqrt(read.pow(2).mean(-1, true) + options_.eps);
-  return proj_->forward(torch::silu(gate_->forward(x)) * normed.transpose(1, 2).flatten(2));
+  return proj_->forward(elementwise::silu(gate_->forward(x)) * normed.transpose(1, 2).flatten(2));
 }
 
 Tensor RetentionMixer::whole(const Tensor& x) {

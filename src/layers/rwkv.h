@@ -22,6 +22,9 @@ class RwkvTimeMixer : public RecurrentMixer {
   Tensor advance(const Tensor& x, std::vector<Tensor>& state, const std::vector<Tensor>& prepared) override;
 
  private:
+  Tensor means(const Tensor& k, const Tensor& v) const;
+  Tensor mean(const Tensor& k, const Tensor& v, std::vector<Tensor>& state) const;
+
   RwkvTimeOptions options_;
   Tensor decay_, bonus_, mix_key_, mix_value_, mix_receptance_;
   std::shared_ptr<Linear> key_, value_, receptance_, proj_;

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "core/error.h"
+#include "layers/elementwise.h"
 #include "layers/mixers.h"
 
 namespace tessera {
@@ -97,7 +98,8 @@ Tensor S4Mixer::low_rank_kernel() const {
 }
 
 Tensor S4Mixer::finish(const Tensor& y, const Tensor& x) {
-  return torch::glu(proj_->forward(torch::gelu(y + x * d_[0])), -1);
+  const auto halves = proj_->forward(elementwise::gelu(y + x * d_[0])).chunk(2, -1);
+  return halves[0] * elementwise::sigmoid(halves[1]);
 }
 
 Tensor S4Mixer::whole(const Tensor& x) {
@@ -178,10 +180,10 @@ GssMixer::GssMixer(const GssOptions& o) {
 }
 
 Tensor GssMixer::gated(const Tensor& x, const Tensor& mixed) {
-  return proj_->forward(gate_->forward(mixed) * torch::gelu(wide_->forward(x)));
+  return proj_->forward(gate_->forward(mixed) * elementwise::gelu(wide_->forward(x)));
 }
 
-Tensor GssMixer::whole(const Tensor& x) { return gated(x, dss_->whole(torch::gelu(narrow_->forward(x)))); }
+Tensor GssMixer::whole(const Tensor& x) { return gated(x, dss_->whole(elementwise::gelu(narrow_->forward(x)))); }
 
 std::vector<Tensor> GssMixer::empty(int64_t batch, const torch::TensorOptions& like) const {
   return dss_->empty(batch, like);
@@ -190,7 +192,7 @@ std::vector<Tensor> GssMixer::empty(int64_t batch, const torch::TensorOptions& l
 std::vector<Tensor> GssMixer::prepared() const { return dss_->prepared(); }
 
 Tensor GssMixer::advance(const Tensor& x, std::vector<Tensor>& state, const std::vector<Tensor>& prepared) {
-  return gated(x, dss_->advance(torch::gelu(narrow_->forward(x)), state, prepared));
+  return gated(x, dss_->advance(elementwise::gelu(narrow_->forward(x)), state, prepared));
 }
 
 }  // namespace tessera

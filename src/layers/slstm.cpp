@@ -1,5 +1,6 @@
 #include "layers/slstm.h"
 
+#include "layers/elementwise.h"
 #include "layers/mixers.h"
 
 namespace tessera {
@@ -42,7 +43,7 @@ Tensor SlstmMixer::step(const Tokens& tokens, State& given) {
   const int64_t batch = tokens.x.size(0), length = tokens.x.size(1);
   const Tensor real = tokens.mask.defined() ? tokens.mask.to(torch::kBool).unsqueeze(-1) : Tensor();  // B x L x 1
   const Tensor x = real.defined() ? tokens.x * real : tokens.x;
-  const Tensor smooth = torch::silu(convolution_->forward(x, tokens.mask, &state.convolution));
+  const Tensor smooth = elementwise::silu(convolution_->forward(x, tokens.mask, &state.convolution));
   const Tensor from_input = torch::stack({input_gate_->forward(smooth), forget_gate_->forward(smooth),
                                           cell_->forward(x), output_gate_->forward(x)},
                                          2) +
@@ -72,7 +73,7 @@ void SlstmMixer::advance(const Tensor& from_input, const Tensor& real, SlstmStat
   const Tensor one = torch::ones_like(m);
   const Tensor entered = torch::minimum(torch::exp(input - m), one), left = torch::minimum(torch::exp(kept - m), one);
   const Tensor c = left * state.c + entered * torch::tanh(gates[2]), n = left * state.n + entered;
-  const Tensor h = torch::sigmoid(gates[3]) * c / n;
+  const Tensor h = elementwise::sigmoid(gates[3]) * c / n;
   const auto now = [&](const Tensor& next, const Tensor& before) {
     return real.defined() ? torch::where(real, next, before) : next;
   };

@@ -7,6 +7,7 @@
 #include "layers/ngram.h"
 #include "layers/polycom.h"
 #include "layers/promises.h"
+#include "layers/recurrent.h"
 #include "layers/soft_mask_attention.h"
 
 namespace tessera {
@@ -133,6 +134,13 @@ TEST_P(CausalMixer, SelectedRowsGoOnAsTheyWere) {
   EXPECT_LT(distance(mixer_->step(cut(selected, 6, 2), *state), mixer_->step(cut(selected, 6, 2), *other)), 1e-5);
 }
 
+TEST_P(CausalMixer, KernelsWithoutGradientsAgreeWithThePlainForm) {
+  const Tokens tokens = some_tokens();
+  const Tensor without = mixer_->forward(tokens);
+  const torch::AutoGradMode grad(true);
+  EXPECT_LT(distance(mixer_->forward(tokens).detach(), without), 2e-4);
+}
+
 TEST_P(CausalMixer, EveryParameterLearns) {
   const torch::AutoGradMode grad(true);
   testing::expect_gradients(*mixer_, mixer_->forward(some_tokens()));
@@ -212,13 +220,25 @@ TEST(Mlstm, ChunksOfAnyLengthAgreeAndStayFiniteForExtremeGates) {
   }
 }
 
+TEST(LongConvolution, TheSumsThemselvesAgreeWithFourierTransforms) {
+  at::manual_seed(3);
+  for (const int64_t count : {5, 40, 60}) {
+    const Tensor x = torch::randn({2, 40, 6}), taps = torch::randn({6, count}).requires_grad_();
+    const Tensor transformed = long_convolution(x, taps).detach();
+    const torch::NoGradGuard no_grad;
+    EXPECT_LT(distance(long_convolution(x, taps), transformed), 1e-4) << count;
+  }
+}
+
 TEST(SelectiveScan, ChunksAgreeWithTheRecurrence) {
   at::manual_seed(2);
   const SelectiveInputs in{torch::randn({2, 9, 4}), torch::rand({2, 9, 4}), -torch::rand({4, 3}),
                            torch::randn({2, 9, 2, 3}), torch::randn({2, 9, 2, 3})};
-  const SelectiveResult steps = selective_scan(in, {}, 1);
-  for (const int64_t chunk : {4, 9, 64}) {
-    const SelectiveResult result = selective_scan(in, {}, chunk);
+  const SelectiveResult steps = selective_scan(in, {}, 1);  // by the kernel, whatever the chunk
+  SelectiveInputs learning = in;
+  learning.a = in.a.clone().requires_grad_();
+  for (const int64_t chunk : {1, 4, 9, 64}) {
+    const SelectiveResult result = selective_scan(learning, {}, chunk);
     EXPECT_LT(distance(result.y, steps.y), 1e-5) << chunk;
     EXPECT_LT(distance(result.state, steps.state), 1e-5) << chunk;
   }
