@@ -10,7 +10,7 @@
 namespace tessera {
 namespace {
 
-constexpr double kWidth = 620, kHeight = 560, kLeft = 70, kTop = 40, kRight = 150, kBottom = 50;
+constexpr double kWidth = 680, kHeight = 560, kLeft = 70, kTop = 40, kRight = 210, kBottom = 50;
 constexpr double kLine = 12;  // between two names
 const char* const kColours[] = {"#1f77b4", "#d62728", "#2ca02c", "#9467bd", "#ff7f0e", "#17849b", "#8c564b", "#7f7f7f"};
 const char* const kDashes[] = {"", "6 3", "2 3"};
