@@ -4,13 +4,13 @@
 
 #include "core/error.h"
 #include "core/files.h"
+#include "core/json_log.h"
 #include "core/progress.h"
 #include "core/stop.h"
 #include "models/model.h"
 #include "tasks/evaluate_classes.h"
 #include "train/ema.h"
 #include "train/learner.h"
-#include "train/run_files.h"
 #include "train/supernet_learner.h"
 
 namespace tessera {
@@ -21,7 +21,9 @@ namespace fs = std::filesystem;
 /// The networks that were rated so far, in order, and then those that are.
 class SearchLog {
  public:
-  explicit SearchLog(const fs::path& path) : path_(path), file_(path, read()) {}
+  explicit SearchLog(const fs::path& path) : path_(path), file_(path) {
+    for (const Json& line : file_.lines()) known_.push_back(read_options<RatedNetwork>(line, path_.string()));
+  }
 
   /// Whether the log knows this network, which it then scores.
   bool knows(RatedNetwork& network) {
@@ -34,21 +36,10 @@ class SearchLog {
   void write(const RatedNetwork& network) { file_.write(write_options(network)); }
 
  private:
-  /// Reads the whole lines; one that a killed run has left is cut off.
-  int64_t read() {
-    if (!fs::exists(path_)) return 0;
-    const std::string text = read_file(path_);
-    size_t begin = 0;
-    for (size_t end = text.find('\n'); end != std::string::npos; begin = end + 1, end = text.find('\n', begin))
-      known_.push_back(
-          read_options<RatedNetwork>(parse_json(text.substr(begin, end - begin), path_.string()), path_.string()));
-    return static_cast<int64_t>(begin);
-  }
-
   fs::path path_;
   std::vector<RatedNetwork> known_;
   size_t next_ = 0;
-  MetricsLog file_;
+  JsonLog file_;
 };
 
 std::string shown(const RatedNetwork& best) {
