@@ -3,6 +3,8 @@
 #include <ATen/Functions.h>
 #include <gtest/gtest.h>
 
+#include "kernels/instruction_sets.h"
+
 #include <limits>
 
 namespace tessera {
@@ -47,6 +49,9 @@ class FusedAttentionTest : public ::testing::TestWithParam<Case> {
     scale_ = 1 / std::sqrt(static_cast<double>(c.dim));
   }
   void expect_plain(const AttentionPattern& pattern) const {
+    testing::with_each_instruction_set([&] { expect_plain_once(pattern); });
+  }
+  void expect_plain_once(const AttentionPattern& pattern) const {
     const Tensor wanted = plain(q_, k_, v_, pattern), made = fused_attention(q_, k_, v_, pattern);
     EXPECT_EQ(made.sizes(), wanted.sizes());
     EXPECT_TRUE(made.to(torch::kFloat64).allclose(wanted, 1e-5, 1e-5));

@@ -3,26 +3,30 @@
 #include <ATen/Functions.h>
 #include <gtest/gtest.h>
 
+#include "kernels/instruction_sets.h"
+
 namespace tessera {
 namespace {
 
 using torch::Tensor;
 
 TEST(FusedNormTest, IsTheNormOfLibTorch) {
-  torch::manual_seed(1);
-  for (const int64_t dim : {1, 7, 16, 131, 768})
-    for (const auto type : {torch::kFloat32, torch::kBFloat16}) {
-      const Tensor x = (torch::randn({3, 5, dim}) * 3 + 2).to(type), weight = torch::randn({dim}),
-                   bias = torch::randn({dim});
-      const Tensor wide = x.to(torch::kFloat32);
-      const Tensor layer = torch::layer_norm(wide, {dim}, weight, bias, 1e-5);
-      const Tensor rms = wide * torch::rsqrt(wide.pow(2).mean(-1, true) + 1e-5) * weight;
-      EXPECT_TRUE(fused_norm(x, weight, bias, 1e-5, torch::kFloat32).allclose(layer, 1e-4, 1e-5)) << dim;
-      EXPECT_TRUE(fused_norm(x, weight, {}, 1e-5, torch::kFloat32).allclose(rms, 1e-4, 1e-5)) << dim;
-      EXPECT_TRUE(fused_norm(x, weight, {}, 1e-5, torch::kBFloat16)
-                      .equal(fused_norm(x, weight, {}, 1e-5, torch::kFloat32).to(torch::kBFloat16)))
-          << dim;
-    }
+  testing::with_each_instruction_set([] {
+    torch::manual_seed(1);
+    for (const int64_t dim : {1, 7, 16, 131, 768})
+      for (const auto type : {torch::kFloat32, torch::kBFloat16}) {
+        const Tensor x = (torch::randn({3, 5, dim}) * 3 + 2).to(type), weight = torch::randn({dim}),
+                     bias = torch::randn({dim});
+        const Tensor wide = x.to(torch::kFloat32);
+        const Tensor layer = torch::layer_norm(wide, {dim}, weight, bias, 1e-5);
+        const Tensor rms = wide * torch::rsqrt(wide.pow(2).mean(-1, true) + 1e-5) * weight;
+        EXPECT_TRUE(fused_norm(x, weight, bias, 1e-5, torch::kFloat32).allclose(layer, 1e-4, 1e-5)) << dim;
+        EXPECT_TRUE(fused_norm(x, weight, {}, 1e-5, torch::kFloat32).allclose(rms, 1e-4, 1e-5)) << dim;
+        EXPECT_TRUE(fused_norm(x, weight, {}, 1e-5, torch::kBFloat16)
+                        .equal(fused_norm(x, weight, {}, 1e-5, torch::kFloat32).to(torch::kBFloat16)))
+            << dim;
+      }
+  });
 }
 
 TEST(FusedNormTest, EmptyBatchesAndLargeNumbers) {

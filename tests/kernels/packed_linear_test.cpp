@@ -4,12 +4,14 @@
 #include <gtest/gtest.h>
 
 #include "core/error.h"
+#include "kernels/instruction_sets.h"
 #include "kernels/panels.h"
 #include "kernels/quantised.h"
 
 namespace tessera {
 namespace {
 
+using testing::with_each_instruction_set;
 using torch::Tensor;
 
 /// The same by LibTorch's own parts, with the weights that the layer computes with.
@@ -69,66 +71,80 @@ class PackedLinearTest : public ::testing::TestWithParam<Shape> {
 };
 
 TEST_P(PackedLinearTest, Float32IsThePlainLayer) {
-  const PackedLinear layer(weight_, bias_, Precision::kFloat32);
-  const Tensor wanted = plain(x_, weight_, bias_, Nonlinearity::kIdentity, false);
-  EXPECT_TRUE(layer.forward(x_).to(torch::kFloat64).allclose(wanted, 1e-5, 1e-5));
+  with_each_instruction_set([&] {
+    const PackedLinear layer(weight_, bias_, Precision::kFloat32);
+    const Tensor wanted = plain(x_, weight_, bias_, Nonlinearity::kIdentity, false);
+    EXPECT_TRUE(layer.forward(x_).to(torch::kFloat64).allclose(wanted, 1e-5, 1e-5));
+  });
 }
 
 TEST_P(PackedLinearTest, Bfloat16IsTheProductOfRoundedNumbers) {
-  const PackedLinear layer(weight_, {}, Precision::kBfloat16);
-  const Tensor wanted =
-      plain(x_.to(torch::kBFloat16), weight_.to(torch::kBFloat16), {}, Nonlinearity::kIdentity, false);
-  EXPECT_TRUE(layer.forward(x_).to(torch::kFloat64).allclose(wanted, 1e-4, 1e-4));
-  EXPECT_TRUE(layer.forward(x_.to(torch::kBFloat16)).equal(layer.forward(x_)));
+  with_each_instruction_set([&] {
+    const PackedLinear layer(weight_, {}, Precision::kBfloat16);
+    const Tensor wanted =
+        plain(x_.to(torch::kBFloat16), weight_.to(torch::kBFloat16), {}, Nonlinearity::kIdentity, false);
+    EXPECT_TRUE(layer.forward(x_).to(torch::kFloat64).allclose(wanted, 1e-4, 1e-4));
+    EXPECT_TRUE(layer.forward(x_.to(torch::kBFloat16)).equal(layer.forward(x_)));
+  });
 }
 
 TEST_P(PackedLinearTest, Int8RoundsInputsPerRowAndWeightsPerOutput) {
-  const PackedLinear layer(weight_, bias_, Precision::kInt8);
-  const Tensor inputs = dequantised(to_int8(x_)), weights = dequantised(to_int8(weight_));
-  const Tensor wanted = plain(inputs, weights, bias_, Nonlinearity::kIdentity, false);
-  EXPECT_TRUE(layer.forward(x_).to(torch::kFloat64).allclose(wanted, 1e-3, 1e-3));
+  with_each_instruction_set([&] {
+    const PackedLinear layer(weight_, bias_, Precision::kInt8);
+    const Tensor inputs = dequantised(to_int8(x_)), weights = dequantised(to_int8(weight_));
+    const Tensor wanted = plain(inputs, weights, bias_, Nonlinearity::kIdentity, false);
+    EXPECT_TRUE(layer.forward(x_).to(torch::kFloat64).allclose(wanted, 1e-3, 1e-3));
+  });
 }
 
 TEST_P(PackedLinearTest, Int8WeightsAloneAreMultipliedInBfloat16) {
-  const PackedLinear layer(weight_, bias_, Precision::kInt8Weights);
-  const Tensor wanted =
-      plain(x_.to(torch::kBFloat16), dequantised(to_int8(weight_)), bias_, Nonlinearity::kIdentity, false);
-  EXPECT_TRUE(layer.forward(x_).to(torch::kFloat64).allclose(wanted, 1e-3, 1e-3));
+  with_each_instruction_set([&] {
+    const PackedLinear layer(weight_, bias_, Precision::kInt8Weights);
+    const Tensor wanted =
+        plain(x_.to(torch::kBFloat16), dequantised(to_int8(weight_)), bias_, Nonlinearity::kIdentity, false);
+    EXPECT_TRUE(layer.forward(x_).to(torch::kFloat64).allclose(wanted, 1e-3, 1e-3));
+  });
 }
 
 TEST_P(PackedLinearTest, Int4IsTheProductWithTheRoundedWeights) {
-  for (const auto& [precision, group] : {std::pair(Precision::kInt4, 32), std::pair(Precision::kInt4Wide, 128)}) {
-    const PackedLinear layer(weight_, bias_, precision);
-    const Tensor weights = dequantised(to_int4(weight_, group)).narrow(1, 0, weight_.size(1));
-    const Tensor wanted = plain(x_, weights, bias_, Nonlinearity::kIdentity, false);
-    EXPECT_GT(cosine(layer.forward(x_), wanted), 0.9995) << group;
-    EXPECT_GT(cosine(wanted, plain(x_, weight_, bias_, Nonlinearity::kIdentity, false)), 0.98) << group;
-  }
+  with_each_instruction_set([&] {
+    for (const auto& [precision, group] : {std::pair(Precision::kInt4, 32), std::pair(Precision::kInt4Wide, 128)}) {
+      const PackedLinear layer(weight_, bias_, precision);
+      const Tensor weights = dequantised(to_int4(weight_, group)).narrow(1, 0, weight_.size(1));
+      const Tensor wanted = plain(x_, weights, bias_, Nonlinearity::kIdentity, false);
+      EXPECT_GT(cosine(layer.forward(x_), wanted), 0.9995) << group;
+      EXPECT_GT(cosine(wanted, plain(x_, weight_, bias_, Nonlinearity::kIdentity, false)), 0.98) << group;
+    }
+  });
 }
 
 TEST_P(PackedLinearTest, WhatFollowsIsDoneInOnePass) {
-  const Tensor residual = torch::randn({x_.size(0), weight_.size(0)});
-  for (const auto kind : {Nonlinearity::kGelu, Nonlinearity::kGeluTanh, Nonlinearity::kQuickGelu, Nonlinearity::kRelu,
-                          Nonlinearity::kSilu, Nonlinearity::kTanh, Nonlinearity::kSigmoid}) {
-    const PackedLinear layer(weight_, bias_, Precision::kFloat32);
-    const Tensor wanted = plain(x_, weight_, bias_, kind, false) + residual;
-    const Tensor made = layer.forward(x_, {.activation = kind, .residual = residual});
-    EXPECT_TRUE(made.to(torch::kFloat64).allclose(wanted, 1e-5, 1e-5)) << static_cast<int>(kind);
-    const Tensor narrow = layer.forward(x_, {.activation = kind, .residual = residual, .type = torch::kBFloat16});
-    EXPECT_TRUE(narrow.equal(made.to(torch::kBFloat16))) << static_cast<int>(kind);
-  }
+  with_each_instruction_set([&] {
+    const Tensor residual = torch::randn({x_.size(0), weight_.size(0)});
+    for (const auto kind : {Nonlinearity::kGelu, Nonlinearity::kGeluTanh, Nonlinearity::kQuickGelu, Nonlinearity::kRelu,
+                            Nonlinearity::kSilu, Nonlinearity::kTanh, Nonlinearity::kSigmoid}) {
+      const PackedLinear layer(weight_, bias_, Precision::kFloat32);
+      const Tensor wanted = plain(x_, weight_, bias_, kind, false) + residual;
+      const Tensor made = layer.forward(x_, {.activation = kind, .residual = residual});
+      EXPECT_TRUE(made.to(torch::kFloat64).allclose(wanted, 1e-5, 1e-5)) << static_cast<int>(kind);
+      const Tensor narrow = layer.forward(x_, {.activation = kind, .residual = residual, .type = torch::kBFloat16});
+      EXPECT_TRUE(narrow.equal(made.to(torch::kBFloat16))) << static_cast<int>(kind);
+    }
+  });
 }
 
 TEST_P(PackedLinearTest, GatesMultiplyValues) {
   if (weight_.size(0) % 2 != 0) GTEST_SKIP() << "no halves";
-  for (const auto precision : {Precision::kFloat32, Precision::kBfloat16, Precision::kInt8, Precision::kInt4}) {
-    const PackedLinear layer(weight_, bias_, precision, true);
-    const Tensor wanted = plain(x_, weight_, bias_, Nonlinearity::kSilu, true);
-    const Tensor made = layer.forward(x_, {.activation = Nonlinearity::kSilu});
-    ASSERT_EQ(made.sizes(), wanted.sizes());
-    const double least = precision == Precision::kInt4 ? 0.97 : precision == Precision::kFloat32 ? 0.9999999 : 0.999;
-    EXPECT_GT(cosine(made, wanted), least) << precision_names()[static_cast<size_t>(precision)];
-  }
+  with_each_instruction_set([&] {
+    for (const auto precision : {Precision::kFloat32, Precision::kBfloat16, Precision::kInt8, Precision::kInt4}) {
+      const PackedLinear layer(weight_, bias_, precision, true);
+      const Tensor wanted = plain(x_, weight_, bias_, Nonlinearity::kSilu, true);
+      const Tensor made = layer.forward(x_, {.activation = Nonlinearity::kSilu});
+      ASSERT_EQ(made.sizes(), wanted.sizes());
+      const double least = precision == Precision::kInt4 ? 0.97 : precision == Precision::kFloat32 ? 0.9999999 : 0.999;
+      EXPECT_GT(cosine(made, wanted), least) << precision_names()[static_cast<size_t>(precision)];
+    }
+  });
 }
 
 TEST_P(PackedLinearTest, RowsAreTheWeights) {
