@@ -24,6 +24,18 @@ int64_t square_side(PublishedConfig& config, const std::string& key, int64_t oth
 /// "attn.qkv", "attn.proj", "norm2", "mlp.fc1", "mlp.fc2", and the modules of a Block.
 NameTable timm_block_names();
 
+/// Whether a config names an architecture of timm that begins with one of these.
+bool is_timm(const Json& config, std::initializer_list<const char*> beginnings);
+
+/// The constructor arguments of a config of timm: what the architecture's name stands for, unless "model_args" has a
+/// width of its own, then "model_args", "num_classes" and "global_pool".
+/// @param by_name  what an architecture's name stands for; throws Error where it does not know it
+Json timm_constructor(const Json& config, const std::string& where,
+                      Json (*by_name)(const std::string& architecture, const std::string& where));
+
+/// @throws Error an architecture of timm that is not known, whose arguments, such as these, could be given
+[[noreturn]] void refuse_timm(const std::string& architecture, const std::string& arguments, const std::string& where);
+
 /// The names of what begins stage n + 1, where it is published with stage n.
 /// @param names  from ".downsample.norm.*" to ".entry.norm.*"
 /// @return from "layers.0.downsample.norm.*" to "stages.1.entry.norm.*", and so on

@@ -2,8 +2,7 @@
 
 #include <regex>
 
-#include "encoders/classifier.h"
-#include "layers/family.h"
+#include "encoders/published.h"
 
 namespace tessera {
 
@@ -98,8 +97,7 @@ Json timm_arguments(const std::string& architecture, const std::string& where) {
       R"((vit|deit|deit3)_([a-z]+)_(distilled_)?patch(\d+)(_reg(\d+))?(_gap)?(_clip)?_(\d+)(\..*)?)");
   std::smatch m;
   if (!std::regex_match(architecture, m, pattern) || !sizes.contains(m[2]))
-    throw Error("unknown timm architecture '" + architecture + "'", where,
-                "give its constructor arguments under \"model_args\" (embed_dim, depth, num_heads, ...)");
+    refuse_timm(architecture, "embed_dim, depth, num_heads, ...", where);
   const auto& size = sizes.at(m[2]);
   Json arguments = {{"embed_dim", size[0]},
                     {"depth", size[1]},
@@ -115,16 +113,7 @@ Json timm_arguments(const std::string& architecture, const std::string& where) {
 }
 
 Assembly assemble_timm(const Json& json, const std::string& where) {
-  Json arguments = json;
-  if (json.contains("architecture")) {
-    arguments = json.contains("model_args") && json["model_args"].contains("embed_dim")
-                    ? Json::object()
-                    : timm_arguments(json["architecture"], where);
-    if (json.contains("model_args")) arguments.update(json["model_args"]);
-    for (const char* key : {"num_classes", "global_pool"})
-      if (json.contains(key)) arguments[key] = json[key];
-  }
-  PublishedConfig config(arguments, where);
+  PublishedConfig config(json.contains("architecture") ? timm_constructor(json, where, timm_arguments) : json, where);
   VitOptions vit = read_timm_vit(config);
   const std::string pool = config.get<std::string>("global_pool", "token");
   check_choice(pool, {"token", "avg"}, where + ": global_pool");
@@ -140,10 +129,7 @@ Assembly assemble_timm(const Json& json, const std::string& where) {
 }
 
 bool is_timm_vit(const Json& config) {
-  if (config.contains("architecture") && config["architecture"].is_string()) {
-    const std::string name = config["architecture"];
-    return name.starts_with("vit_") || name.starts_with("deit");
-  }
+  if (config.contains("architecture") && config["architecture"].is_string()) return is_timm(config, {"vit_", "deit"});
   // Constructor arguments alone; those of other systems have these, too, and name what is theirs.
   for (const char* key : {"embed_dim", "patch_size", "depth", "num_heads"})
     if (!config.contains(key)) return false;

@@ -3,9 +3,9 @@
 #include <cmath>
 
 #include "kernels/inference.h"
-#include "kernels/recurrence.h"
 #include "layers/elementwise.h"
 #include "layers/mixers.h"
+#include "layers/recurrence_gradient.h"
 #include "layers/recurrent.h"
 
 namespace tessera {
@@ -23,13 +23,13 @@ Tensor for_channels(const Tensor& x, int64_t channels) {
 
 }  // namespace
 
-SelectiveResult selective_scan(const SelectiveInputs& in, const Tensor& before, int64_t chunk) {
+SelectiveResult selective_scan(const SelectiveInputs& given, const Tensor& before, int64_t chunk) {
+  const SelectiveInputs in{widened(given.x), widened(given.dt), widened(given.a), widened(given.b), widened(given.c)};
   const int64_t length = in.x.size(1), channels = in.x.size(2);
   Tensor state = before;
-  if (for_inference({in.x, in.dt, in.a, in.b, in.c, before})) {
+  if (fit_kernels({in.x, in.dt, in.a, in.b, in.c, before})) {
     if (!state.defined()) state = torch::zeros({in.x.size(0), channels, in.a.size(1)}, in.x.options());
-    const Tensor y = fused_selective_scan(in.x, in.dt, in.a, in.b, in.c, state);
-    return {y, state};
+    return selective_scan_with_gradient(in, state);
   }
   std::vector<Tensor> pieces;
   for (int64_t at = 0; at < length; at += chunk) {

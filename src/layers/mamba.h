@@ -18,8 +18,9 @@ struct SelectiveResult {
   Tensor state;  ///< B x D x N, after the last token
 };
 
-/// All tokens: inside a chunk by a scan of log2(chunk) steps, between chunks by the state. A chunk of one is the
-/// recurrence; the result does not depend on it. Where nothing needs a gradient, a kernel goes from token to token.
+/// All tokens: a kernel goes from one to the next, with a gradient where one is needed. What it cannot read (float64,
+/// other devices) goes inside a chunk by a scan of log2(chunk) steps, and between chunks by the state. A chunk of one
+/// is the recurrence; the result does not depend on it.
 /// @param state  before the first token; undefined: zeros
 SelectiveResult selective_scan(const SelectiveInputs& in, const Tensor& state, int64_t chunk = 64);
 

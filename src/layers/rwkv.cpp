@@ -1,9 +1,9 @@
 #include "layers/rwkv.h"
 
 #include "kernels/inference.h"
-#include "kernels/recurrence.h"
 #include "layers/elementwise.h"
 #include "layers/mixers.h"
+#include "layers/recurrence_gradient.h"
 
 namespace tessera {
 
@@ -44,10 +44,11 @@ Tensor RwkvTimeMixer::whole(const Tensor& x) {
   return proj_->forward(gate * means(k, v));
 }
 
-/// What the tokens of whole sequences read, B x L x inner: by a kernel without gradients, otherwise side by side or, as
-/// that takes memory for L x L weights of each channel, one after the other.
-Tensor RwkvTimeMixer::means(const Tensor& k, const Tensor& v) const {
-  if (for_inference({k, v, decay_, bonus_})) return weighted_means(k, v, torch::exp(decay_), bonus_);
+/// What the tokens of whole sequences read, B x L x inner: by a kernel where it can read them, otherwise side by side
+/// or, as that takes memory for L x L weights of each channel, one after the other.
+Tensor RwkvTimeMixer::means(const Tensor& given_k, const Tensor& given_v) const {
+  const Tensor k = widened(given_k), v = widened(given_v);
+  if (fit_kernels({k, v, decay_, bonus_})) return weighted_means_with_gradient(k, v, torch::exp(decay_), bonus_);
   const int64_t length = k.size(1);
   if (length > options_.longest) {
     std::vector<Tensor> read, state = empty(k.size(0), k.options().requires_grad(false));

@@ -1,7 +1,5 @@
 #include "kernels/cpu/recur.h"
 
-#include <algorithm>
-
 #include "kernels/cpu/scratch.h"
 
 // Terms are in registers where the loops over them are written out.
@@ -12,29 +10,10 @@
 #define HWY_TARGET_INCLUDE "kernels/cpu/recur.cpp"
 #include <hwy/foreach_target.h>
 // After the above.
-#include "kernels/cpu/vector-inl.h"
+#include "kernels/cpu/recur-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace tessera::HWY_NAMESPACE {
-
-/// The channels of one vector: where they begin, and how many they are.
-struct Part {
-  int64_t at;
-  size_t count;
-
-  HWY_INLINE Vector read(const float* from) const {
-    return count == lanes() ? load(from + at) : load_some(from + at, count);
-  }
-  HWY_INLINE void write(Vector x, float* to) const {
-    count == lanes() ? store(x, to + at) : store_some(x, to + at, count);
-  }
-};
-
-template <class Work>
-HWY_INLINE void by_vectors(int64_t channels, const Work& work) {
-  const auto width = static_cast<int64_t>(lanes());
-  for (int64_t at = 0; at < channels; at += width) work(Part{at, static_cast<size_t>(std::min(width, channels - at))});
-}
 
 /// Adds `together` terms, whose powers do not wait for each other.
 template <int together>
@@ -68,7 +47,7 @@ void power_sums(const cpu::PowerSums& call, float* out) {
   });
 }
 
-void selective_scan(const cpu::SelectiveScan& call, float* state, float* y) {
+void selective_scan(const cpu::SelectiveScan& call, float* state, float* y, float* kept) {
   thread_local cpu::Scratch memory;
   const auto width = static_cast<int64_t>(lanes());
   float* decays = memory.of<float>(static_cast<size_t>(2 * call.states * width));
@@ -80,6 +59,9 @@ void selective_scan(const cpu::SelectiveScan& call, float* state, float* y) {
     }
     const float *b = call.b, *c = call.c;
     for (int64_t t = 0; t < call.length; ++t, b += call.selection_step, c += call.selection_step) {
+      if (kept && t % cpu::kKeptTokens == 0)
+        for (int64_t n = 0; n < call.states; ++n)
+          part.write(load(h + n * width), kept + (t / cpu::kKeptTokens * call.states + n) * call.step);
       const Vector dt = part.read(call.dt + t * call.step), gain = hn::Mul(dt, part.read(call.x + t * call.step));
       Vector sum = hn::Zero(Floats());
       for (int64_t n = 0; n < call.states; ++n) {
@@ -94,24 +76,12 @@ void selective_scan(const cpu::SelectiveScan& call, float* state, float* y) {
   });
 }
 
-/// A sum of values and one of their weights, both divided by exp(scale).
-struct Mean {
-  Vector values, weights, scale;
-
-  /// With another value, of weight exp(key).
-  HWY_INLINE Mean with(Vector value, Vector key) const {
-    const Vector apart = hn::Sub(key, scale), smaller = exponential(hn::Neg(hn::Abs(apart)));
-    const auto newer = hn::Gt(apart, hn::Zero(Floats()));
-    const Vector kept = hn::IfThenElse(newer, smaller, of(1)), entered = hn::IfThenElse(newer, of(1), smaller);
-    return {hn::MulAdd(kept, values, hn::Mul(entered, value)), hn::MulAdd(kept, weights, entered), hn::Max(key, scale)};
-  }
-};
-
-void weighted_mean(const cpu::WeightedMeans& call, float* out) {
+void weighted_mean(const cpu::WeightedMeans& call, float* out, float* kept) {
   by_vectors(call.channels, [&](const Part& part) HWY_ATTR {
     const Vector decay = part.read(call.decay), bonus = part.read(call.bonus);
     Mean mean{hn::Zero(Floats()), hn::Zero(Floats()), of(-1e38F)};
     for (int64_t t = 0; t < call.length; ++t) {
+      if (kept && t % cpu::kKeptTokens == 0) mean.write(part, kept + t / cpu::kKeptTokens * 3 * call.step, call.step);
       const Vector key = part.read(call.key + t * call.step), value = part.read(call.value + t * call.step);
       const Mean seen = mean.with(value, hn::Add(key, bonus));
       part.write(hn::Div(seen.values, seen.weights), out + t * call.step);
@@ -142,8 +112,12 @@ HWY_EXPORT(weighted_mean);
 HWY_EXPORT(decay_row);
 namespace cpu {
 void sum_powers(const PowerSums& call, float* out) { HWY_DYNAMIC_DISPATCH(power_sums)(call, out); }
-void scan(const SelectiveScan& call, float* state, float* y) { HWY_DYNAMIC_DISPATCH(selective_scan)(call, state, y); }
-void average(const WeightedMeans& call, float* out) { HWY_DYNAMIC_DISPATCH(weighted_mean)(call, out); }
+void scan(const SelectiveScan& call, float* state, float* y, float* kept) {
+  HWY_DYNAMIC_DISPATCH(selective_scan)(call, state, y, kept);
+}
+void average(const WeightedMeans& call, float* out, float* kept) {
+  HWY_DYNAMIC_DISPATCH(weighted_mean)(call, out, kept);
+}
 float decay(const float* entered, float top, int64_t count, float* scores) {
   return HWY_DYNAMIC_DISPATCH(decay_row)(entered, top, count, scores);
 }
