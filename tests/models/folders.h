@@ -12,31 +12,47 @@ namespace tessera::testing {
 
 namespace fs = std::filesystem;
 
+/// The config.json that a golden's folder would have as published; null where it records a layer and no model. (Some
+/// records are without their type, or have the config inside of their own.)
+inline Json golden_config(const fs::path& golden) {
+  const Json record = read_json(golden / "golden.json");
+  const std::string system = record.at("system"), arch = record.value("arch", "");
+  Json config = record.at("config");
+  const auto typed = [](Json of_type, const char* type) {
+    of_type["model_type"] = type;
+    return of_type;
+  };
+  if (system == "clip" && !config.contains("vision_cfg"))
+    return typed(config, arch == "SiglipModel" ? "siglip" : "clip");
+  if (system == "xlstm") return config["impl"] == "official" ? config["config"] : typed(config["config"], "xlstm");
+  if (arch == "ASTForAudioClassification") return typed(config, "audio-spectrogram-transformer");
+  if (arch == "ACTIVATORImageClassification (only GEGLU)") config["feed_forward"] = false;
+  if (arch == "Ngram" || arch.starts_with("Poly") || config.contains("att_type")) return {};
+  if (system != "mamba-360") return config;
+  for (const char* type : {"mamba", "rwkv", "gss_lm"})
+    if (arch == type) return typed(config["args"], type == std::string("gss_lm") ? "gss" : type);
+  return {};
+}
+
 /// The recorded models: of every golden the folder in the repository, or the one beside it.
 inline std::map<std::string, fs::path> golden_models() {
   std::map<std::string, fs::path> found;
   const fs::path source = TESSERA_SOURCE_DIR;
   for (const fs::path& root : {source / "tests/goldens", source.parent_path() / "shared/goldens"})
-    for (const char* system : {"vit", "vit-mae", "bert",   "clip",      "gpt2",  "opt",       "llama",     "phi3",
-                               "t5",  "mamba2",  "blip2",  "florence2", "llava", "paligemma", "cephalo",   "swin",
-                               "tnt", "t2t-vit", "hornet", "vitamin",   "rmt",   "vir",       "vit-resnas"}) {
+    for (const char* system :
+         {"vit",       "vit-mae", "bert",   "clip",      "gpt2",  "opt",       "llama",      "phi3",
+          "t5",        "mamba2",  "blip2",  "florence2", "llava", "paligemma", "cephalo",    "swin",
+          "tnt",       "t2t-vit", "hornet", "vitamin",   "rmt",   "vir",       "vit-resnas", "illama",
+          "activator", "vil",     "ssast",  "xlstm",     "icll",  "polycom",   "combiner",   "frozen-llm-encoder",
+          "mamba-360"}) {
       if (!fs::is_directory(root / system)) continue;
       for (const auto& entry : fs::directory_iterator(root / system))
-        if (fs::exists(entry.path() / "model.safetensors") &&
+        if (fs::exists(entry.path() / "model.safetensors") && !golden_config(entry.path()).is_null() &&
             (system != std::string("cephalo") ||
              entry.path().filename() == "idefics2"))  // the others: parts of a model
           found.try_emplace(std::string(system) + "/" + entry.path().filename().string(), entry.path());
     }
   return found;
-}
-
-/// The config.json that a golden's folder would have as published. (The recorded CLIP configs are without their type.)
-inline Json golden_config(const fs::path& golden) {
-  const Json record = read_json(golden / "golden.json");
-  Json config = record.at("config");
-  if (record.at("system") == "clip" && !config.contains("vision_cfg"))
-    config["model_type"] = record.value("arch", "") == "SiglipModel" ? "siglip" : "clip";
-  return config;
 }
 
 /// A model folder as published, made from a golden.
