@@ -93,11 +93,11 @@ Tensor Attention::context(const Tokens& tokens, KeyValueCache* cache) {
 }
 
 Tensor attend(const torch::nn::Module& module, const Tensor& q, const Tensor& k, const Tensor& v,
-              AttentionPattern pattern) {
+              AttentionPattern pattern, const char* weights_name) {
   if (pattern.scale == 0) pattern.scale = 1 / std::sqrt(static_cast<double>(q.size(-1)));
   const bool learns = torch::GradMode::is_enabled() && (q.requires_grad() || k.requires_grad() || v.requires_grad());
   const bool bias_learns = torch::GradMode::is_enabled() && pattern.bias.defined() && pattern.bias.requires_grad();
-  if (!Taps::wanted(module, "weights") && !bias_learns && can_fuse_attention(q, k, v))
+  if (!Taps::wanted(module, weights_name) && !bias_learns && can_fuse_attention(q, k, v))
     return learns ? attention_with_gradient(q, k, v, pattern) : fused_attention(q, k, v, pattern);
   const int64_t batch = q.size(0), heads = q.size(1), length = q.size(2), keys = k.size(2), groups = k.size(1);
   // The heads that share a key stand one after the other, so that one product serves them all.
@@ -107,7 +107,7 @@ Tensor attend(const torch::nn::Module& module, const Tensor& q, const Tensor& k,
   if (pattern.bias.defined()) scores = scores + pattern.bias;
   const Tensor hidden = attention_bias(pattern.mask, pattern.causal, pattern.window, length, keys, q.options());
   if (hidden.defined()) scores = scores + hidden;
-  const Tensor weights = tap(module, torch::softmax(scores, -1), "weights");
+  const Tensor weights = tap(module, torch::softmax(scores, -1), weights_name);
   return torch::matmul(weights.view({batch, groups, heads / groups * length, keys}), v)
       .view({batch, heads, length, v.size(3)});
 }

@@ -63,10 +63,11 @@ class Attention : public Mixer {
 
 /// softmax(capped(scale q k^T) + bias) v for q: B x heads x L x d and k, v: B x kv heads x S x d, each of which serves
 /// heads / kv heads consecutive heads, by the fused kernel where nothing asks for what it does not make. `module`
-/// reports "weights" to the taps.
+/// reports the weights, B x heads x L x S, to the taps.
 /// @param pattern  its scale 0: 1 / sqrt(d)
+/// @param weights  by which name: of one module that attends more than once
 Tensor attend(const torch::nn::Module& module, const Tensor& q, const Tensor& k, const Tensor& v,
-              AttentionPattern pattern);
+              AttentionPattern pattern, const char* weights = "weights");
 
 /// The bias of the last `queries` of `keys` tokens that hides padded keys (mask: B x S, true where real; may be
 /// undefined), where `causal` later ones, and those that lie beyond a window of real tokens (0: none); undefined when

@@ -47,21 +47,23 @@ Tensor hide(int64_t n, bool inclusive, const Tensor& like, bool later = false) {
 /// The same as n x 1 x n, for logits whose last index is a row.
 Tensor hide_rows(int64_t n, const Tensor& like) { return hide(n, false, like).unsqueeze(1); }
 
-/// One softmax over several groups of logits, each with its values.
+/// One softmax over several groups of logits, each with its values, which `of` reports as its "weights".
 class JointSoftmax {
  public:
+  explicit JointSoftmax(const Module& of) : of_(of) {}
   void add(const Tensor& logits, const char* equation, const Tensor& values) {
     logits_.push_back(logits), equations_.push_back(equation), values_.push_back(values);
     sizes_.push_back(logits.size(-1));
   }
   Tensor mixed() const {
-    const auto weights = torch::cat(logits_, -1).softmax(-1).split_with_sizes(sizes_, -1);
+    const auto weights = tap(of_, torch::cat(logits_, -1).softmax(-1), "weights").split_with_sizes(sizes_, -1);
     Tensor sum = product(equations_[0], weights[0], values_[0]);
     for (size_t i = 1; i < weights.size(); ++i) sum = sum + product(equations_[i], weights[i], values_[i]);
     return sum;
   }
 
  private:
+  const Module& of_;
   std::vector<Tensor> logits_, values_;
   std::vector<const char*> equations_;
   std::vector<int64_t> sizes_;
@@ -138,7 +140,7 @@ Tensor Combiner::fixed(const Tensor& q, const Tensor& k, const Tensor& v) const 
   const Tensor key = summary(k), value = attended("bhid,bhiud->bhiu", "bhiu,bhiud->bhid", summary(q), k, v);
   Tensor own = product(kRowLogits, q, k), others = product("bhiwd,bhjd->bhiwj", q, key);
   if (causal()) own = own + hide(q.size(3), true, q), others = others + hide_rows(q.size(2), q);
-  JointSoftmax joint;
+  JointSoftmax joint(*this);
   joint.add(own, kRowValues, v);
   joint.add(others, "bhiwj,bhjd->bhiwd", value);
   return joint.mixed();
@@ -150,7 +152,7 @@ Tensor Combiner::axial(const Tensor& q, const Tensor& k, const Tensor& v, const 
   const Tensor key = summary_key_->forward(summary_norm_->forward(summary_out_->forward(read) + x))
                          .view({q.size(0), q.size(2), q.size(3), q.size(1), q.size(4)})
                          .permute({0, 3, 1, 2, 4});
-  JointSoftmax joint;
+  JointSoftmax joint(*this);
   joint.add(row + hide(q.size(3), true, q), kRowValues, v);
   joint.add(product(kColumnLogits, q, key) + hide_rows(q.size(2), q), kColumnValues, value);
   return joint.mixed();
@@ -163,7 +165,7 @@ Tensor Combiner::logsparse(const Tensor& q, const Tensor& k, const Tensor& v) co
   const bool power = longest > 0 && std::has_single_bit(static_cast<uint64_t>(longest));
   const int64_t levels = options_.length > 0 && power ? bits - 1 : bits;
   const Tensor at = torch::arange(length, q.options().dtype(torch::kInt64).requires_grad(false));
-  JointSoftmax joint;
+  JointSoftmax joint(*this);
   joint.add((q * k).sum(-1, true), kOne, v);
   for (int64_t level = 0; level < levels; ++level) {
     const int64_t span = int64_t{1} << level, spans = (length + span - 1) / span;
@@ -183,7 +185,7 @@ Tensor Combiner::logsparse(const Tensor& q, const Tensor& k, const Tensor& v) co
 Tensor Combiner::mixture(const Tensor& q, const Tensor& k, const Tensor& v) const {
   const int64_t rows = q.size(2), columns = q.size(3);
   const Tensor earlier = hide_rows(rows, q);
-  JointSoftmax joint;
+  JointSoftmax joint(*this);
   const Tensor row = product(kRowLogits, q, k), column = product(kColumnLogits, q, k);
   joint.add(causal() ? row + hide(columns, true, q) : row, kRowValues, v);
   joint.add(causal() ? column + earlier : column, kColumnValues, v);

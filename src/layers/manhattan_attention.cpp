@@ -67,10 +67,10 @@ Tensor ManhattanAttention::along_axes(const Tensor& q, const Tensor& k, const Te
         .permute({0, 3, 1, 2, 4})
         .reshape({batch * columns, heads_, rows, d});
   };
-  const Tensor seen = attend(*this, in_rows(q), in_rows(k), in_rows(v), {.bias = decay_->bias(columns)})
+  const Tensor seen = attend(*this, in_rows(q), in_rows(k), in_rows(v), {.bias = decay_->bias(columns)}, "row_weights")
                           .reshape({batch, rows, heads_, columns, d})
                           .transpose(1, 2);
-  return attend(*this, in_columns(q), in_columns(k), in_columns(seen), {.bias = decay_->bias(rows)})
+  return attend(*this, in_columns(q), in_columns(k), in_columns(seen), {.bias = decay_->bias(rows)}, "column_weights")
       .reshape({batch, columns, heads_, rows, d})
       .permute({0, 2, 3, 1, 4})
       .reshape(q.sizes());

@@ -9,6 +9,7 @@
 #include "core/files.h"
 #include "encoders/classifier.h"
 #include "fusion/dual_encoder.h"
+#include "layers/block.h"
 #include "models/model.h"
 #include "support/scratch.h"
 #include "tasks/log_plot.h"
@@ -41,6 +42,47 @@ TEST(Backbones, EveryOneOfTheListClassifiesAndIsAPictureTowerByItsName) {
          {"dim", 8}},
         backbone.name);
     EXPECT_EQ(dual->encode_image(pixels).sizes(), (std::vector<int64_t>{2, 8}));
+  }
+}
+
+TEST(Backbones, EveryOneOfTheListReadsPicturesOfAnySize) {
+  const torch::NoGradGuard no_grad;
+  for (const Backbone& backbone : read_backbones(list("small"))) {
+    const auto encoder = encoders().make(backbone.encoder, backbone.name);
+    encoder->eval();
+    // Mega's table of distances ends with the 64 patches that it was made for.
+    const int64_t longest = backbone.name == "Mega" ? 90 : 130;
+    for (const auto& [height, width] : {std::pair<int64_t, int64_t>{64, 64}, {61, 57}, {33, longest}}) {
+      SCOPED_TRACE(backbone.name + ": " + std::to_string(height) + " x " + std::to_string(width));
+      const Tokens tokens = encoder->forward(torch::randn({1, 3, height, width}));
+      EXPECT_EQ(tokens.grid, encoder->layout(height, width).grid);
+      EXPECT_EQ(tokens.body().size(1), tokens.grid[0] * tokens.grid[1]);
+      EXPECT_TRUE(torch::isfinite(tokens.x).all().item<bool>());
+    }
+  }
+}
+
+TEST(Backbones, EveryBlockAndItsAttentionWeightsCanBeTapped) {
+  const torch::NoGradGuard no_grad;
+  // Recurrences, convolutions and gates; ViR's retention is computed as a recurrence, too.
+  const std::set<std::string> without_weights = {"ViR", "HorNet", "Activator", "Vision-LSTM", "xLSTM",
+                                                 "S4D", "Hyena",  "RWKV",      "Mamba",       "Mamba-2"};
+  for (const Backbone& backbone : read_backbones(list("small"))) {
+    SCOPED_TRACE(backbone.name);
+    const auto encoder = encoders().make(backbone.encoder, backbone.name);
+    encoder->eval();
+    const Taps taps(*encoder, {"*"});
+    encoder->forward(torch::randn({1, 3, 64, 64}));
+    size_t blocks = 0;
+    for (const auto& item : encoder->named_modules()) {
+      if (!dynamic_cast<const Block*>(item.value().get())) continue;
+      EXPECT_TRUE(taps.has(item.key())) << item.key();
+      ++blocks;
+    }
+    EXPECT_GT(blocks, 0U);
+    const bool weighs = std::any_of(taps.all().begin(), taps.all().end(),
+                                    [](const auto& tapped) { return tapped.first.ends_with("weights"); });
+    EXPECT_NE(weighs, without_weights.contains(backbone.name));
   }
 }
 
