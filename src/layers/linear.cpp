@@ -277,7 +277,9 @@ int64_t Embedding::packed_bytes() const {
 
 Tensor Embedding::products(const Tensor& x) {
   if (packed_ && !may_use_packed(*this, x)) refuse_packed("token table");
-  return packed_ ? packed_->forward(x) : torch::linear(x, weight);
+  if (packed_) return packed_->forward(x);
+  const bool own = children().empty() && can_multiply_with_gradient(x, weight, {});
+  return own ? linear_with_gradient(x, weight, {}) : torch::linear(x, weight);
 }
 
 Tensor Embedding::forward(const Tensor& ids) {
