@@ -5,8 +5,17 @@
 
 namespace tessera {
 
-/// The activation of every number, for inference on a CPU.
-/// @param x  float32, in any layout, which the result takes over
-torch::Tensor fused_activation(const torch::Tensor& x, Nonlinearity kind);
+/// Whether the kernels below know these numbers: float32 or bfloat16 on a CPU.
+bool can_activate(const torch::Tensor& x);
+
+/// The activation of every number, without a gradient.
+/// @param x      in any layout, which the result takes over
+/// @param gated  the first half of the last axis, activated, times the second: ... x 2n -> ... x n, contiguous
+torch::Tensor fused_activation(const torch::Tensor& x, Nonlinearity kind, bool gated = false);
+
+/// What a loss gains by each number that fused_activation() read, in the type of x.
+/// @param gradient  what it gains by the result
+torch::Tensor activation_gradient(const torch::Tensor& x, const torch::Tensor& gradient, Nonlinearity kind,
+                                  bool gated = false);
 
 }  // namespace tessera

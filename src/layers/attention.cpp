@@ -55,8 +55,9 @@ Tensor Attention::context(const Tokens& tokens, KeyValueCache* cache) {
   const auto& o = options_;
   const int64_t batch = tokens.x.size(0), length = tokens.x.size(1);
   Tensor parts = project(tokens.x).view({batch, length, o.heads + 2 * o.groups(), o.width()});
-  const Tensor qkv = parts.transpose(1, 2);
-  Tensor q = qkv.narrow(1, 0, o.heads), k = qkv.narrow(1, o.heads, o.groups());  // B x heads x L x d
+  // Cut at once, so that the parts' gradients are put together once. B x heads x L x d
+  const auto cut = parts.split_with_sizes({o.heads, o.groups(), o.groups()}, 2);
+  Tensor q = cut[0].transpose(1, 2), k = cut[1].transpose(1, 2);
   const auto type = q.scalar_type();
   if (q_norm_) q = q_norm_->forward(q, type), k = k_norm_->forward(k, type);
   if (rotary_) {
@@ -70,7 +71,7 @@ Tensor Attention::context(const Tokens& tokens, KeyValueCache* cache) {
       q = rotation.apply(q).to(type), k = rotation.apply(k).to(type);
     }
   }
-  KeysAndValues seen{k, qkv.narrow(1, o.heads + o.groups(), o.groups()), tokens.mask};
+  KeysAndValues seen{k, cut[2].transpose(1, 2), tokens.mask};
   if (cache) seen = cache->append(seen), q = q.to(seen.keys.scalar_type());
   const int64_t keys = seen.keys.size(2);
   AttentionPattern pattern{.mask = seen.mask, .causal = o.causal, .window = o.window, .scale = o.scale, .cap = o.cap};

@@ -1,7 +1,8 @@
 #include "layers/elementwise.h"
 
 #include "kernels/activate.h"
-#include "kernels/inference.h"
+#include "layers/activation_gradient.h"
+#include "layers/way_back.h"
 
 namespace tessera::elementwise {
 namespace {
@@ -10,7 +11,8 @@ using torch::Tensor;
 
 template <class Plain>
 Tensor activated(const Tensor& x, Nonlinearity kind, const Plain& plain) {
-  return for_inference({x}) ? fused_activation(x, kind) : plain();
+  if (!can_activate(x)) return plain();
+  return learns({x}) ? activation_with_gradient(x, kind) : fused_activation(x, kind);
 }
 
 }  // namespace

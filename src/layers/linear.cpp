@@ -6,10 +6,14 @@
 #include "core/compat.h"
 #include "core/error.h"
 #include "core/shape_text.h"
+#include "kernels/activate.h"
 #include "kernels/convolution.h"
 #include "kernels/inference.h"
+#include "layers/activation_gradient.h"
 #include "layers/initial.h"
+#include "layers/linear_gradient.h"
 #include "layers/variation.h"
+#include "layers/way_back.h"
 
 namespace tessera {
 
@@ -62,6 +66,22 @@ std::shared_ptr<const PackedLinear> restored(const std::map<std::string, Tensor>
   return std::make_shared<PackedLinear>(parts, layer.weight.numel() / outputs, outputs, precision, gated);
 }
 
+/// The first half of the last axis, activated, times the second.
+Tensor gated(const Tensor& x, Activation activation) {
+  const auto kind = nonlinearity(activation);
+  if (kind && can_activate(x))
+    return learns({x}) ? activation_with_gradient(x, *kind, true) : fused_activation(x, *kind, true);
+  const auto halves = x.chunk(2, -1);
+  return (activation ? activation(halves[0]) : halves[0]) * halves[1];
+}
+
+/// Whether a residual is added to the layer's numbers as they are: float32, one for each.
+bool can_add(const Tensor& residual, const Tensor& x, const Tensor& weight) {
+  if (!residual.defined() || !residual.is_cpu() || residual.scalar_type() != torch::kFloat32) return false;
+  return residual.dim() == x.dim() && residual.size(-1) == weight.size(0) &&
+         residual.sizes().slice(0, residual.dim() - 1) == x.sizes().slice(0, x.dim() - 1);
+}
+
 constexpr const char* kRead = "its weight is read by its owner";
 
 bool is_depthwise(const ConvolutionOptions& o) { return o.groups > 1 && o.groups == o.in && o.groups == o.out; }
@@ -97,14 +117,17 @@ Tensor Linear::plain(const Tensor& x, const After& after) {
   // Between prepared layers numbers are narrow; one that stayed as it is reads them as its weight is.
   const bool narrow = x.scalar_type() == torch::kBFloat16 && weight.scalar_type() == torch::kFloat32;
   const Tensor wide = narrow && autocast_type() == torch::kFloat32 ? x.to(torch::kFloat32) : x;
-  Tensor y = tap(*this, vary(*this, wide, torch::linear(wide, weight, bias), {weight, bias}));
-  const auto activated = [&](const Tensor& z) { return after.activation ? after.activation(z) : z; };
-  if (gated_) {
-    const auto halves = y.chunk(2, -1);
-    y = activated(halves[0]) * halves[1];
-  } else {
-    y = activated(y);
-  }
+  const bool own = children().empty() && can_multiply_with_gradient(wide, weight, bias);
+  const bool alone = !gated_ && !after.activation && !Taps::wanted(*this, "");
+  if (own && alone && can_add(after.residual, wide, weight))
+    return linear_with_gradient(wide, weight, bias, after.residual);
+  Tensor y = own ? linear_with_gradient(wide, weight, bias)
+                 : vary(*this, wide, torch::linear(wide, weight, bias), {weight, bias});
+  y = tap(*this, y);
+  if (gated_)
+    y = gated(y, after.activation);
+  else if (after.activation)
+    y = after.activation(y);
   return after.residual.defined() ? after.residual + y : y;
 }
 
@@ -130,7 +153,9 @@ Tensor last_layer(const torch::nn::Module& part, Linear& layer, const Tensor& x,
 }
 
 torch::ScalarType Linear::narrow_type() const {
-  return packed_ && packed_->precision() != Precision::kFloat32 ? torch::kBFloat16 : torch::kFloat32;
+  const bool narrow = packed_ ? packed_->precision() != Precision::kFloat32
+                              : children().empty() && can_multiply_with_gradient(weight, bias);
+  return narrow ? torch::kBFloat16 : torch::kFloat32;
 }
 
 std::string Linear::prepare(Precision precision) {
@@ -252,7 +277,9 @@ int64_t Embedding::packed_bytes() const {
 
 Tensor Embedding::products(const Tensor& x) {
   if (packed_ && !may_use_packed(*this, x)) refuse_packed("token table");
-  return packed_ ? packed_->forward(x) : torch::linear(x, weight);
+  if (packed_) return packed_->forward(x);
+  const bool own = children().empty() && can_multiply_with_gradient(x, weight, {});
+  return own ? linear_with_gradient(x, weight, {}) : torch::linear(x, weight);
 }
 
 Tensor Embedding::forward(const Tensor& ids) {

@@ -2,7 +2,9 @@
 
 #include "core/options.h"
 #include "kernels/norm.h"
+#include "layers/norm_gradient.h"
 #include "layers/variation.h"
+#include "layers/way_back.h"
 
 namespace tessera {
 
@@ -27,6 +29,10 @@ std::string Norm::prepare(Precision) {
 Tensor Norm::forward(const Tensor& x, torch::ScalarType type) {
   if (prepared_ && !(torch::GradMode::is_enabled() && (x.requires_grad() || weight.requires_grad())))
     return tap(*this, fused_norm(x, zero_centred_ ? weight + 1 : weight, bias, eps_, type));
+  if ((rms_ || bias.defined()) && children().empty() && learns({x, weight, bias}) &&
+      can_norm_with_gradient(x, weight, bias))
+    return tap(*this, norm_with_gradient(x, zero_centred_ ? 1 + weight : weight, bias, eps_,
+                                         type == torch::kBFloat16 ? type : x.scalar_type()));
   if (!rms_) {
     const Tensor y = torch::layer_norm(x, weight.sizes(), zero_centred_ ? 1 + weight : weight, bias, eps_);
     return tap(*this, vary(*this, x, y, {weight, bias}));

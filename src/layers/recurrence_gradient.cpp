@@ -2,20 +2,15 @@
 
 #include <torch/csrc/autograd/custom_function.h>
 
-#include "core/error.h"
 #include "kernels/inference.h"
 #include "kernels/recurrence.h"
+#include "layers/way_back.h"
 
 namespace tessera {
 namespace {
 
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
-
-void refuse_second_gradients(const std::string& what) {
-  if (torch::GradMode::is_enabled())
-    throw Error("has no gradient of its gradient", what, "ask for first gradients alone");
-}
 
 struct ScanWithGradient : torch::autograd::Function<ScanWithGradient> {
   static variable_list forward(AutogradContext* context, const Tensor& x, const Tensor& dt, const Tensor& a,
@@ -27,7 +22,7 @@ struct ScanWithGradient : torch::autograd::Function<ScanWithGradient> {
   }
 
   static variable_list backward(AutogradContext* context, variable_list to) {
-    refuse_second_gradients("selective scan");
+    refuse_second_gradient("selective scan");
     const auto s = context->get_saved_variables();
     const SelectiveScanGradients g = selective_scan_gradients(s[0], s[1], s[2], s[3], s[4], s[5], to[0], to[1]);
     return {g.x, g.dt, g.a, g.b, g.c, g.state};
@@ -44,7 +39,7 @@ struct MeansWithGradient : torch::autograd::Function<MeansWithGradient> {
   }
 
   static variable_list backward(AutogradContext* context, variable_list to) {
-    refuse_second_gradients("weighted means");
+    refuse_second_gradient("weighted means");
     const auto s = context->get_saved_variables();
     const WeightedMeansGradients g = weighted_means_gradients(s[0], s[1], s[2], s[3], s[4], to[0]);
     return {g.key, g.value, g.decay, g.bonus};

@@ -5,6 +5,7 @@
 
 #include "core/error.h"
 #include "core/files.h"
+#include "core/freed_memory.h"
 #include "core/progress.h"
 #include "core/stop.h"
 #include "core/threads.h"
@@ -139,6 +140,7 @@ void Trainer::save() {
 
 RunResult Trainer::run() {
   const StopSignals signals;
+  keep_freed_memory();
   learner_->begin(state_.step);
   Progress progress("training", learner_->steps(), "steps");
   result_.step = state_.step;

@@ -24,7 +24,7 @@ HWY_INLINE float sum_over(const T* x, size_t count, const Each& each) {
 }
 
 template <class T, class Out>
-HWY_INLINE void normalise_as(const cpu::Norm& norm, const T* x, Out* out) {
+HWY_INLINE float normalise_as(const cpu::Norm& norm, const T* x, Out* out, Out* normalised) {
   const auto dim = static_cast<size_t>(norm.dim);
   const float mean = norm.bias ? sum_over(x, dim, [](Vector v) HWY_ATTR { return v; }) / static_cast<float>(dim) : 0;
   const Vector centre = of(mean);
@@ -32,27 +32,37 @@ HWY_INLINE void normalise_as(const cpu::Norm& norm, const T* x, Out* out) {
     const Vector from_centre = hn::Sub(v, centre);
     return hn::Mul(from_centre, from_centre);
   });
-  const Vector factor = of(1 / std::sqrt(squares / static_cast<float>(dim) + norm.eps));
-  for (size_t at = 0; at < dim; at += lanes()) {
-    const size_t count = HWY_MIN(lanes(), dim - at);
-    const auto read = [&](const auto* from)
-                          HWY_ATTR { return count == lanes() ? load(from + at) : load_some(from + at, count); };
-    Vector y = hn::Mul(hn::Mul(hn::Sub(read(x), centre), factor), read(norm.weight));
-    if (norm.bias) y = hn::Add(y, read(norm.bias));
-    if (count == lanes())
-      store(y, out + at);
-    else
-      store_some(y, out + at, count);
-  }
+  const float factor = 1 / std::sqrt(squares / static_cast<float>(dim) + norm.eps);
+  by_vectors(norm.dim, [&](const auto& read, const auto& write) HWY_ATTR {
+    Vector y = hn::Mul(hn::Sub(read(x), centre), of(factor));
+    if (normalised) write(y, normalised);
+    y = hn::Mul(y, read(norm.weight));
+    write(norm.bias ? hn::Add(y, read(norm.bias)) : y, out);
+  });
+  return factor;
 }
 
-void normalise_row(const cpu::Norm& norm, const void* x, void* out) {
+float normalise_row(const cpu::Norm& norm, const void* x, void* out, void* normalised) {
   const auto from = [&](const auto* numbers) HWY_ATTR {
-    if (norm.narrow_out) return normalise_as(norm, numbers, static_cast<hwy::bfloat16_t*>(out));
-    normalise_as(norm, numbers, static_cast<float*>(out));
+    if (norm.narrow_out)
+      return normalise_as(norm, numbers, static_cast<hwy::bfloat16_t*>(out), static_cast<hwy::bfloat16_t*>(normalised));
+    return normalise_as(norm, numbers, static_cast<float*>(out), static_cast<float*>(normalised));
   };
-  if (norm.narrow_in) return from(static_cast<const hwy::bfloat16_t*>(x));
-  from(static_cast<const float*>(x));
+  return norm.narrow_in ? from(static_cast<const hwy::bfloat16_t*>(x)) : from(static_cast<const float*>(x));
+}
+
+template <class T>
+HWY_INLINE void scale_as(const cpu::Norm& norm, const T* normalised, T* out) {
+  by_vectors(norm.dim, [&](const auto& read, const auto& write) HWY_ATTR {
+    const Vector y = hn::Mul(read(normalised), read(norm.weight));
+    write(norm.bias ? hn::Add(y, read(norm.bias)) : y, out);
+  });
+}
+
+void scale_row(const cpu::Norm& norm, const void* normalised, void* out) {
+  if (norm.narrow_out)
+    return scale_as(norm, static_cast<const hwy::bfloat16_t*>(normalised), static_cast<hwy::bfloat16_t*>(out));
+  scale_as(norm, static_cast<const float*>(normalised), static_cast<float*>(out));
 }
 
 template <class T>
@@ -101,9 +111,15 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace tessera {
 HWY_EXPORT(normalise_row);
+HWY_EXPORT(scale_row);
 HWY_EXPORT(rotate_head);
 namespace cpu {
-void normalise(const Norm& norm, const void* x, void* out) { HWY_DYNAMIC_DISPATCH(normalise_row)(norm, x, out); }
+float normalise(const Norm& norm, const void* x, void* out, void* normalised) {
+  return HWY_DYNAMIC_DISPATCH(normalise_row)(norm, x, out, normalised);
+}
+void scale_and_shift(const Norm& norm, const void* normalised, void* out) {
+  HWY_DYNAMIC_DISPATCH(scale_row)(norm, normalised, out);
+}
 void rotate(const Angles& angles, void* x, bool narrow) { HWY_DYNAMIC_DISPATCH(rotate_head)(angles, x, narrow); }
 }  // namespace cpu
 }  // namespace tessera

@@ -12,7 +12,11 @@ struct Norm {
 };
 
 /// One row of `dim` numbers.
-void normalise(const Norm& norm, const void* x, void* out);
+/// @param normalised  of the type of `out`: what is scaled and shifted to become it; null: not wanted
+/// @return the factor of normalised numbers
+float normalise(const Norm& norm, const void* x, void* out, void* normalised = nullptr);
+/// `out` from normalised numbers of its type.
+void scale_and_shift(const Norm& norm, const void* normalised, void* out);
 
 /// The angles of one token.
 struct Angles {

@@ -27,7 +27,7 @@ struct Part {
 };
 
 template <class Work>
-HWY_INLINE void by_vectors(int64_t channels, const Work& work) {
+HWY_INLINE void by_parts(int64_t channels, const Work& work) {
   const auto width = static_cast<int64_t>(lanes());
   for (int64_t at = 0; at < channels; at += width) work(Part{at, static_cast<size_t>(std::min(width, channels - at))});
 }

@@ -39,7 +39,7 @@ HWY_INLINE void add_powers(const cpu::PowerSums& call, const Part& part, int64_t
 }
 
 void power_sums(const cpu::PowerSums& call, float* out) {
-  by_vectors(call.channels, [&](const Part& part) HWY_ATTR {
+  by_parts(call.channels, [&](const Part& part) HWY_ATTR {
     for (int64_t t = 0; t < call.length; ++t) part.write(hn::Zero(Floats()), out + t * call.step);
     int64_t term = 0;
     for (; term + 4 <= call.terms; term += 4) add_powers<4>(call, part, term, out);
@@ -52,7 +52,7 @@ void selective_scan(const cpu::SelectiveScan& call, float* state, float* y, floa
   const auto width = static_cast<int64_t>(lanes());
   float* decays = memory.of<float>(static_cast<size_t>(2 * call.states * width));
   float* h = decays + call.states * width;
-  by_vectors(call.channels, [&](const Part& part) HWY_ATTR {
+  by_parts(call.channels, [&](const Part& part) HWY_ATTR {
     for (int64_t n = 0; n < call.states; ++n) {
       store(part.read(call.a + n * call.step), decays + n * width);
       store(part.read(state + n * call.step), h + n * width);
@@ -77,7 +77,7 @@ void selective_scan(const cpu::SelectiveScan& call, float* state, float* y, floa
 }
 
 void weighted_mean(const cpu::WeightedMeans& call, float* out, float* kept) {
-  by_vectors(call.channels, [&](const Part& part) HWY_ATTR {
+  by_parts(call.channels, [&](const Part& part) HWY_ATTR {
     const Vector decay = part.read(call.decay), bonus = part.read(call.bonus);
     Mean mean{hn::Zero(Floats()), hn::Zero(Floats()), of(-1e38F)};
     for (int64_t t = 0; t < call.length; ++t) {
@@ -93,7 +93,7 @@ void weighted_mean(const cpu::WeightedMeans& call, float* out, float* kept) {
 
 float decay_row(const float* entered, float top, int64_t count, float* scores) {
   Vector sum = hn::Zero(Floats());
-  by_vectors(count, [&](const Part& part) HWY_ATTR {
+  by_parts(count, [&](const Part& part) HWY_ATTR {
     const Vector decay = exponential(hn::Sub(part.read(entered), of(top))), score = hn::Mul(part.read(scores), decay);
     part.write(score, scores);
     sum = hn::Add(sum, score);

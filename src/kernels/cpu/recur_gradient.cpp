@@ -82,7 +82,7 @@ void selective_scan_gradient(const cpu::SelectiveScan& call, const float* kept, 
   thread_local cpu::Scratch scratch;
   const auto width = static_cast<int64_t>(lanes());
   const ScanMemory memory(scratch, call.states * width);
-  by_vectors(call.channels, [&](const Part& part) HWY_ATTR {
+  by_parts(call.channels, [&](const Part& part) HWY_ATTR {
     for (int64_t n = 0; n < call.states; ++n) {
       store(part.read(call.a + n * call.step), memory.rates + n * width);
       store(part.read(sums.to_a + n * call.step), memory.to_rates + n * width);
@@ -145,7 +145,7 @@ struct MeansBack {
 
 void weighted_mean_gradient(const cpu::WeightedMeans& call, const float* kept, const float* to_out,
                             const cpu::WeightedMeansSums& sums) {
-  by_vectors(call.channels, [&](const Part& part) HWY_ATTR {
+  by_parts(call.channels, [&](const Part& part) HWY_ATTR {
     const Vector none = hn::Zero(Floats());
     MeansBack back{call,
                    part,

@@ -3,9 +3,10 @@
 #include <omp.h>
 
 #include <cstdlib>
-#include <dnnl.hpp>
 #include <string>
 #include <unordered_map>
+
+#include "kernels/cpu/onednn.h"
 
 namespace tessera::cpu {
 namespace {
@@ -23,11 +24,6 @@ Types types_of(ProductKind kind) {
   if (kind == ProductKind::kInt8) return {type::u8, type::s8, type::s32, tag::BA16a64b4a};
   if (kind == ProductKind::kBfloat16) return {type::bf16, type::bf16, type::f32, tag::BA16a64b2a};
   return {type::f32, type::f32, type::f32, tag::BA16a64b};
-}
-
-const dnnl::engine& engine() {
-  static const dnnl::engine engine(dnnl::engine::kind::cpu, 0);
-  return engine;
 }
 
 /// oneDNN divides a product among as many threads as there are when it plans it; ours are divided already.
@@ -49,16 +45,7 @@ dnnl::matmul::primitive_desc plan(const TileProduct& tile) {
   const memory::desc sums({tile.rows, tile.columns}, types.sums, memory::format_tag::ab);
   dnnl::primitive_attr attributes;
   attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
-#if DNNL_VERSION_MAJOR >= 3
-  return {engine(), x, weight, sums, attributes};
-#else
-  return {dnnl::matmul::desc(x, weight, sums), attributes, engine()};
-#endif
-}
-
-/// Whether oneDNN has no better than its reference for it: before AVX-512, for weights that lie in panels.
-bool is_reference(const dnnl::matmul::primitive_desc& planned) {
-  return std::string(planned.impl_info_str()).starts_with("ref");
+  return onednn_product(x, weight, {}, sums, attributes);
 }
 
 /// A planned product with the memories that it reads and writes, for one thread.
@@ -68,17 +55,17 @@ class Ready {
     const OneThread alone;
     const auto planned = plan(tile);
     product_ = dnnl::matmul(planned);
-    x_ = memory(planned.src_desc(), engine(), nullptr);
-    weight_ = memory(planned.weights_desc(), engine(), nullptr);
-    sums_ = memory(planned.dst_desc(), engine(), nullptr);
+    x_ = memory(planned.src_desc(), onednn_engine(), nullptr);
+    weight_ = memory(planned.weights_desc(), onednn_engine(), nullptr);
+    sums_ = memory(planned.dst_desc(), onednn_engine(), nullptr);
     arguments_ = {{DNNL_ARG_SRC, x_},
                   {DNNL_ARG_WEIGHTS, weight_},
                   {DNNL_ARG_DST, sums_},
-                  {DNNL_ARG_SCRATCHPAD, memory(planned.scratchpad_desc(), engine())}};
+                  {DNNL_ARG_SCRATCHPAD, memory(planned.scratchpad_desc(), onednn_engine())}};
   }
 
   void run(const void* x, const void* panels, void* sums) {
-    thread_local dnnl::stream stream(engine());
+    thread_local dnnl::stream stream(onednn_engine());
     x_.set_data_handle(const_cast<void*>(x));
     weight_.set_data_handle(const_cast<void*>(panels));
     sums_.set_data_handle(sums);

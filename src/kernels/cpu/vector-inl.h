@@ -64,6 +64,18 @@ HWY_INLINE void store_some(Vector x, float* to, size_t count) {
 }
 #endif
 
+/// Goes over `numbers` numbers, a vector at a time: calls each(read, write), where read(from) and write(y, to) move
+/// those that it has come to in arrays of float or bfloat16.
+template <class Each>
+HWY_INLINE void by_vectors(int64_t numbers, const Each& each) {
+  const auto whole = static_cast<size_t>(numbers);
+  for (size_t at = 0; at < whole; at += lanes()) {
+    const size_t count = HWY_MIN(lanes(), whole - at);
+    each([&](const auto* from) HWY_ATTR { return count == lanes() ? load(from + at) : load_some(from + at, count); },
+         [&](Vector y, auto* to) HWY_ATTR { count == lanes() ? store(y, to + at) : store_some(y, to + at, count); });
+  }
+}
+
 /// e^x for x between -87.3 and 88, to 2 units in the last place.
 HWY_INLINE Vector bounded_exponential(Vector x) {
   const Vector whole = hn::Round(hn::Mul(x, of(1.44269504F)));  // x = whole ln 2 + rest
