@@ -15,8 +15,6 @@ using torch::Tensor;
 
 namespace {
 
-constexpr int64_t kFewestSparse = 64;  // inputs: fewer are no more than what fills up a panel
-
 bool is_int4(Precision precision) { return precision == Precision::kInt4 || precision == Precision::kInt4Wide; }
 
 /// Whether what is kept of sparse weights is what the products of this precision read.
@@ -131,11 +129,14 @@ void PackedLinear::set_width(bool sparse) {
 
 /// Packs numbers of the panels' type: all, or those that are not zero where that saves memory.
 void PackedLinear::keep(const Tensor& numbers) {
-  if (!may_be_sparse(precision_) || inputs_ < kFewestSparse || !is_two_of_four(numbers)) {
+  const int64_t whole = 8 * width_ * numbers.element_size();  // bits of an output
+  set_width(/*sparse=*/true);
+  const bool saves = width_ / 2 * (8 * numbers.element_size() + 2) < whole;  // what fills it up counts, too
+  if (!may_be_sparse(precision_) || !saves || !is_two_of_four(numbers)) {
+    set_width(/*sparse=*/false);
     panels_ = to_panels(numbers);
     return;
   }
-  set_width(/*sparse=*/true);
   const Sparse sparse = to_sparse(torch::constant_pad_nd(numbers, {0, width_ - inputs_}));
   panels_ = to_panels(sparse.kept);
   places_ = to_place_panels(sparse.places);

@@ -12,7 +12,7 @@ std::vector<std::string> prune_by_magnitude(Module& model, int64_t kept, int64_t
                 "keep at least one, and no more than there are");
   const torch::NoGradGuard no_gradient;
   std::vector<std::string> pruned;
-  for (const auto& item : model.named_modules()) {
+  for (const auto& item : model.named_modules("", /*include_self=*/false)) {
     auto* layer = dynamic_cast<Linear*>(item.value().get());
     if (!layer || layer->gives_logits || layer->weight.size(1) % of != 0) continue;
     if (layer->is_prepared())

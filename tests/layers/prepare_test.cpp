@@ -145,7 +145,7 @@ TEST(PreparedModelTest, PrunedLayersAreKeptWithoutTheirZerosAndGiveTheSame) {
   const torch::NoGradGuard no_gradient;
   const testing::Scratch scratch;
   for (const auto precision : {Precision::kFloat32, Precision::kBfloat16, Precision::kInt8}) {
-    const AttentionOptions attention{.dim = 64, .heads = 4};
+    const AttentionOptions attention{.dim = 128, .heads = 4};
     Small model(true, attention), dense(true, attention), again(true, attention);
     for (auto& parameter : model.parameters()) parameter.normal_(0, 0.3);
     EXPECT_THAT(prune_by_magnitude(model),
@@ -155,7 +155,7 @@ TEST(PreparedModelTest, PrunedLayersAreKeptWithoutTheirZerosAndGiveTheSame) {
     const auto parts = prepare(model, precision), whole = prepare(dense, precision);
     for (size_t i = 0; i < parts.size(); ++i) {
       EXPECT_EQ(parts[i].sparse, parts[i].kind == "Linear") << parts[i].path;
-      if (parts[i].path == "block.attention.qkv") EXPECT_LT(parts[i].bytes, 0.8 * static_cast<double>(whole[i].bytes));
+      EXPECT_TRUE(!parts[i].sparse || parts[i].bytes < whole[i].bytes) << parts[i].path;
     }
     EXPECT_GT(cosine(model.forward(pixels), before), precision == Precision::kFloat32 ? 0.99999 : 0.995);
     save_prepared(model, precision, scratch / "sparse.safetensors");
