@@ -2,6 +2,7 @@
 #include "core/error.h"
 #include "encoders/vit.h"
 #include "layers/prepare.h"
+#include "layers/prune.h"
 #include "llama.h"
 #include "machine.h"
 #include "tasks/inspect.h"
@@ -37,21 +38,51 @@ std::vector<Comparison> pictures(const std::string& name, int runs) {
   return lines;
 }
 
+/// A prepared model of random weights that writes some tokens a run.
+class Writer {
+ public:
+  static constexpr int kSteps = 4;
+  /// @param sparse  of every four weights of a linear layer, the two largest are left
+  explicit Writer(const std::string& precision, bool sparse = false) : model_(random_llama(kTinyLlama, false)) {
+    if (sparse) prune_by_magnitude(*model_);
+    for (const auto& part : prepare(*model_, precision_of(precision, "bench")))
+      if (part.kind == "Linear") bytes_ += part.bytes;
+    state_ = model_->start();
+  }
+  void run() {
+    for (int i = 0; i < kSteps; ++i) last_logits(*model_, {.x = model_->embed(token_)}, state_);
+  }
+  int64_t bytes() const { return bytes_; }
+
+ private:
+  std::shared_ptr<LanguageModel> model_;
+  int64_t bytes_ = 0;
+  LanguageState state_;
+  torch::Tensor token_ = torch::randint(1000, {1, 1}, torch::kInt64);
+};
+
 Comparison decoding(const std::string& name, int runs) {
-  constexpr int kSteps = 4;
-  const auto model = random_llama(kTinyLlama, false);
-  int64_t bytes = 0;
-  for (const auto& part : prepare(*model, precision_of(name, "bench")))
-    if (part.kind == "Linear") bytes += part.bytes;
-  LanguageState state = model->start();
-  const torch::Tensor token = torch::randint(1000, {1, 1}, torch::kInt64);
-  const auto write = [&] {
-    for (int i = 0; i < kSteps; ++i) last_logits(*model, {.x = model->embed(token)}, state);
-  };
+  Writer writer(name);
   ReadRate limit;
-  const Pair times = interleave(runs, write, [&] { limit.run(); });
-  const double rate = 1e-6 * static_cast<double>(bytes) * kSteps / times.ours, most = ReadRate::of(times.peer);
+  const Pair times = interleave(
+      runs, [&] { writer.run(); }, [&] { limit.run(); });
+  const double rate = 1e-6 * static_cast<double>(writer.bytes()) * Writer::kSteps / times.ours;
+  const double most = ReadRate::of(times.peer);
   return {"LLaMA 1.1 B " + name + ", decode", "prepared", "reading memory", rate, most, "GB/s", rate / most};
+}
+
+Comparison sparse_decoding(const std::string& name, int runs) {
+  Writer sparse(name, true), dense(name);
+  const Pair times = interleave(
+      runs, [&] { sparse.run(); }, [&] { dense.run(); });
+  const auto rate = [](double ms) { return 1e3 * Writer::kSteps / ms; };
+  return {"LLaMA 1.1 B " + name + ", decode",
+          "two of every four weights",
+          "all weights",
+          rate(times.ours),
+          rate(times.peer),
+          "tokens/s",
+          times.ratio};
 }
 
 }  // namespace
@@ -64,6 +95,7 @@ std::vector<Comparison> prepared(int runs) {
     lines.insert(lines.end(), more.begin(), more.end());
   }
   for (const char* name : {"bfloat16", "int8", "int4"}) lines.push_back(decoding(name, std::min(runs, 5)));
+  for (const char* name : {"bfloat16", "int8"}) lines.push_back(sparse_decoding(name, std::min(runs, 5)));
   return lines;
 }
 

@@ -10,7 +10,7 @@ namespace tessera::apps {
 Json to_json(const std::vector<PreparedPart>& parts);
 /// 12345678 -> "12.3 M".
 std::string short_number(double value);
-/// How much was swapped, and one line for everything that stays as it is.
+/// How much was swapped, how many parts are sparse, and one line for everything that stays as it is.
 void print_prepared(const std::vector<PreparedPart>& parts);
 
 }  // namespace tessera::apps

@@ -58,7 +58,10 @@ std::vector<PreparedPart> prepare(Module& model, Precision precision) {
     PreparedPart& part = parts[i];
     auto* preparable = dynamic_cast<Preparable*>(modules[i]);
     part.left = preparable ? preparable->prepare(precision) : "has no fast form";
-    if (preparable && part.left.empty()) part.bytes = preparable->packed_bytes();
+    if (preparable && part.left.empty()) {
+      part.bytes = preparable->packed_bytes();
+      part.sparse = preparable->packed().contains("places");
+    }
     progress.step(1, part.path);
   }
   for (auto& [path, tensor] : named_tensors(model))

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "core/error.h"
+#include "kernels/cpu/panel_product.h"
 #include "kernels/instruction_sets.h"
 #include "kernels/panels.h"
 #include "kernels/quantised.h"
@@ -118,6 +119,20 @@ TEST_P(PackedLinearTest, Int4IsTheProductWithTheRoundedWeights) {
   });
 }
 
+TEST_P(PackedLinearTest, FewRowsOfInt4AreRoundedInGroups) {
+  if (!cpu::has_products_with_kept(cpu::ProductKind::kInt8)) GTEST_SKIP() << "the processor has no such products";
+  const int64_t rows = std::min<int64_t>(GetParam().rows, 21), inputs = GetParam().inputs;
+  const Tensor x = x_.narrow(0, 0, rows);
+  for (const auto& [precision, group] : {std::pair(Precision::kInt4, 32), std::pair(Precision::kInt4Wide, 128)}) {
+    const int64_t filled = (inputs + group - 1) / group * group;
+    const Tensor groups = torch::constant_pad_nd(x, {0, filled - inputs}).view({-1, group});
+    const Tensor rounded = dequantised(to_int8(groups)).view({rows, filled});
+    const Tensor wanted = plain(rounded, dequantised(to_int4(weight_, group)), bias_, Nonlinearity::kIdentity, false);
+    const Tensor made = PackedLinear(weight_, bias_, precision).forward(x);
+    EXPECT_TRUE(made.to(torch::kFloat64).allclose(wanted, 1e-4, 1e-4)) << group;
+  }
+}
+
 TEST_P(PackedLinearTest, WhatFollowsIsDoneInOnePass) {
   with_each_instruction_set([&] {
     const Tensor residual = torch::randn({x_.size(0), weight_.size(0)});
@@ -160,7 +175,8 @@ TEST_P(PackedLinearTest, RowsAreTheWeights) {
 INSTANTIATE_TEST_SUITE_P(Shapes, PackedLinearTest,
                          ::testing::Values(Shape{1, 1, 1}, Shape{1, 64, 64}, Shape{3, 7, 5}, Shape{1, 2048, 100},
                                            Shape{8, 130, 192}, Shape{9, 131, 67}, Shape{197, 192, 576},
-                                           Shape{259, 96, 130}, Shape{2, 257, 254}, Shape{128, 32, 128}));
+                                           Shape{259, 96, 130}, Shape{7, 1030, 70}, Shape{2, 257, 254},
+                                           Shape{128, 32, 128}));
 
 TEST(PackedLinearInputTest, AnyLeadingShapeAndNoRowsAtAll) {
   const Tensor weight = torch::randn({6, 4}), x = torch::randn({2, 3, 4});

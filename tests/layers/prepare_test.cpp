@@ -7,6 +7,7 @@
 #include "layers/attention.h"
 #include "layers/block.h"
 #include "layers/feed_forward.h"
+#include "layers/prune.h"
 #include "layers/variation.h"
 #include "layers/weights.h"
 #include "support/scratch.h"
@@ -139,6 +140,30 @@ INSTANTIATE_TEST_SUITE_P(Precisions, PrepareTest, ::testing::ValuesIn(precision_
   std::replace(name.begin(), name.end(), '-', '_');
   return name;
 });
+
+TEST(PreparedModelTest, PrunedLayersAreKeptWithoutTheirZerosAndGiveTheSame) {
+  const torch::NoGradGuard no_gradient;
+  const testing::Scratch scratch;
+  for (const auto precision : {Precision::kFloat32, Precision::kBfloat16, Precision::kInt8}) {
+    const AttentionOptions attention{.dim = 128, .heads = 4};
+    Small model(true, attention), dense(true, attention), again(true, attention);
+    for (auto& parameter : model.parameters()) parameter.normal_(0, 0.3);
+    EXPECT_THAT(prune_by_magnitude(model),
+                ::testing::UnorderedElementsAre("block.attention.qkv", "block.attention.proj", "block.ffn.gate_up",
+                                                "block.ffn.down"));
+    const Tensor pixels = torch::randn({2, 3, 21, 16}), before = model.forward(pixels);
+    const auto parts = prepare(model, precision), whole = prepare(dense, precision);
+    for (size_t i = 0; i < parts.size(); ++i) {
+      EXPECT_EQ(parts[i].sparse, parts[i].kind == "Linear") << parts[i].path;
+      EXPECT_TRUE(!parts[i].sparse || parts[i].bytes < whole[i].bytes) << parts[i].path;
+    }
+    EXPECT_GT(cosine(model.forward(pixels), before), precision == Precision::kFloat32 ? 0.99999 : 0.995);
+    save_prepared(model, precision, scratch / "sparse.safetensors");
+    load_prepared(again, scratch / "sparse.safetensors");
+    EXPECT_TRUE(torch::equal(again.forward(pixels), model.forward(pixels)));
+    EXPECT_THROW(prune_by_magnitude(model), Error);
+  }
+}
 
 TEST(PreparedModelTest, CannotBeSavedOrDifferentiated) {
   Small model(false, {.dim = 32, .heads = 4});

@@ -23,20 +23,21 @@ struct Tile {
   int64_t row, rows, panel, panels;
 };
 
-/// Six rows at a time: their sums are finished while they are in the first cache. Panels that are too large for the
-/// second are gone through in parts.
+/// Six rows at a time, or all where they are few: their sums are finished while they are in the first cache. Panels
+/// that are too large for the second are gone through in parts.
 void by_registers(const LayerProduct& layer, const Tile& tile, const char* weights) {
   thread_local Scratch memory;
   const int64_t size = bytes_of(layer.kind), width = tile.panels * kPanel;
   const int64_t part = kPanelBytes / (kPanel * size);
   const bool parts = layer.inputs > part;
-  const int64_t blocks = (tile.rows + kRegisterRows - 1) / kRegisterRows;
-  float* sums = memory.of<float>(static_cast<size_t>((parts ? tile.rows : kRegisterRows) * width));
+  const int64_t most = std::max(kRegisterRows, tile.rows <= kFewRows ? tile.rows : 0);
+  const int64_t blocks = (tile.rows + most - 1) / most;
+  float* sums = memory.of<float>(static_cast<size_t>((parts ? tile.rows : most) * width));
   const int64_t column = layer.finish.gated ? tile.panel / 2 * kPanel : tile.panel * kPanel;
   const int64_t columns = std::min(layer.finish.gated ? kPanel : width, layer.outputs - column);
   for (int64_t first = 0; first < layer.inputs; first += part)
-    for (int64_t row = 0; row < tile.rows; row += kRegisterRows) {
-      const int64_t rows = std::min(kRegisterRows, tile.rows - row), inputs = std::min(part, layer.inputs - first);
+    for (int64_t row = 0; row < tile.rows; row += most) {
+      const int64_t rows = std::min(most, tile.rows - row), inputs = std::min(part, layer.inputs - first);
       const char* x = static_cast<const char*>(layer.x) + ((tile.row + row) * layer.x_stride + first) * size;
       float* out = sums + (parts ? row * width : 0);
       for (int64_t i = 0; i < tile.panels; ++i) {
@@ -44,7 +45,7 @@ void by_registers(const LayerProduct& layer, const Tile& tile, const char* weigh
         PanelProduct product{layer.kind, rows, kPanel, inputs, layer.x_stride, width, first > 0};
         if (blocks > 1 && !layer.unpacks) {  // each block asks for its share of the panels that come next
           product.next_bytes = inputs * kPanel * size / blocks;
-          product.next = panel + tile.panels * layer.panel_bytes + row / kRegisterRows * product.next_bytes;
+          product.next = panel + tile.panels * layer.panel_bytes + row / most * product.next_bytes;
         }
         multiply_panel(product, x, panel, out + i * kPanel);
       }

@@ -159,16 +159,20 @@ void multiply_words(const PanelProduct& product, const void* x, const void* pane
   of_kind<ProductKind::kInt8>(product, x, panel, sums);
 }
 
+bool has_kept(ProductKind kind) { return HWY_TARGET <= HWY_AVX3 && cpu::has_products_of(kind); }
+
 }  // namespace tessera::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
 namespace tessera {
 HWY_EXPORT(multiply_words);
+HWY_EXPORT(has_kept);
 namespace cpu {
 void multiply_panel(const PanelProduct& product, const void* x, const void* panel, void* sums) {
   HWY_DYNAMIC_DISPATCH(multiply_words)(product, x, panel, sums);
 }
+bool has_products_with_kept(ProductKind kind) { return HWY_DYNAMIC_DISPATCH(has_kept)(kind); }
 }  // namespace cpu
 }  // namespace tessera
 #endif

@@ -13,6 +13,8 @@ constexpr int64_t inputs_together(ProductKind kind) {
 
 /// The rows whose sums the registers hold together.
 constexpr int64_t kRegisterRows = 6;
+/// The rows up to which reading the weights takes longer than all else, and each is read once.
+constexpr int64_t kFewRows = 8;
 
 /// A product of rows with one panel: sums (+)= x W^T.
 struct PanelProduct {
@@ -37,5 +39,8 @@ void multiply_panel(const PanelProduct& product, const void* x, const void* pane
 
 /// Whether this processor multiplies such numbers by instructions of their own.
 bool has_products_of(ProductKind kind);
+/// Whether few rows are multiplied with weights as they are kept (see avx512_kept.h). Elsewhere those are unpacked
+/// first.
+bool has_products_with_kept(ProductKind kind);
 
 }  // namespace tessera::cpu

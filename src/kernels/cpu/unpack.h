@@ -1,6 +1,8 @@
 #pragma once
 #include <cstdint>
 
+#include "kernels/cpu/panel_product.h"
+
 namespace tessera::cpu {
 
 /// Packed weights of one panel as bfloat16 (see kernels/panels.h), inputs / 2 x 64 x 2.
@@ -9,5 +11,10 @@ void unpack_int8(const int8_t* panel, int64_t inputs, void* out);
 /// @param panel   two int4 weights a byte (see kernels/quantised.h), inputs / 8 x 64 x 4
 /// @param scales  float16, inputs / group x 64
 void unpack_int4(const uint8_t* panel, const uint16_t* scales, int64_t inputs, int64_t group, void* out);
+/// A panel in its own kind of numbers.
+/// @param kept    two of every four inputs, a panel of inputs / 2
+/// @param places  of these (see kernels/sparse.h), inputs / 32 x 64 words
+/// @param inputs  a multiple of 16, of int8 of 64
+void unpack_sparse(ProductKind kind, const void* kept, const void* places, int64_t inputs, void* out);
 
 }  // namespace tessera::cpu
