@@ -10,7 +10,7 @@ namespace tessera {
 class Norm : public Module, public Preparable {
  public:
   Norm(int64_t dim, double eps, const std::string& kind = "layer");
-  /// @param type  of the result of a prepared norm; others give the type of x
+  /// @param type  of the result of a norm that is prepared or learns (bfloat16 alone); others give the type of x
   Tensor forward(const Tensor& x, torch::ScalarType type = torch::kFloat32);
   std::string prepare(Precision precision) override;
 

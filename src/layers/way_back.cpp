@@ -16,9 +16,7 @@ KeptInput::KeptInput(const Tensor& x) {
     kept_ = torch::autograd::SavedVariable(x, /*is_output=*/false);
 }
 
-Tensor KeptInput::get() const {
-  return maker_ ? dynamic_cast<Remakes&>(*maker_).make_again() : kept_.unpack();
-}
+Tensor KeptInput::get() const { return maker_ ? dynamic_cast<Remakes&>(*maker_).make_again() : kept_.unpack(); }
 
 void KeptInput::forget() {
   maker_.reset();
