@@ -10,7 +10,7 @@ packages:
 	@scripts/install-packages
 
 configure: packages
-	@cmake --preset release >$(BUILD).log 2>&1 || { cat $(BUILD).log; exit 1; }
+	@cmake --preset release >$(BUILD).log 2>&1 || { cat $(BUILD).log; rm $(BUILD).log; exit 1; }
 	@mkdir -p $(BUILD) && mv $(BUILD).log $(BUILD)/configure.log
 
 demo: configure
