@@ -39,4 +39,4 @@ install: all
 	cmake --install $(BUILD)
 
 clean:
-	rm -rf $(BUILD) build-debug build-sanitize build-fuzz
+	rm -rf $(BUILD) build-debug build-sanitize build-sanitize-thread build-fuzz

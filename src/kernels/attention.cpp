@@ -20,7 +20,7 @@ using torch::Tensor;
 namespace {
 
 constexpr int64_t kFewQueries = 4;     // fewer than it would pay to pack the keys for
-constexpr int64_t kMostQueries = 128;  // of a block
+constexpr int64_t kMostQueries = 126;  // of a block
 constexpr int64_t kLanes = 16;         // of the widest vectors; rows of scores are filled up to them
 
 int64_t to_multiple(int64_t count, int64_t of) { return (count + of - 1) / of * of; }
@@ -105,7 +105,8 @@ void many_queries(const Call& call) {
   const int64_t block = call.narrow ? 32 : 16, shared = call.heads / call.groups;
   const int64_t keys_size = to_multiple(call.keys, kPanel) * to_multiple(call.dim, block) * call.size();
   const int64_t values_size = to_multiple(call.value_dim, kPanel) * to_multiple(call.keys, block) * call.size();
-  const int64_t per_block = call.queries_per_block(kMostQueries), blocks = (call.length + per_block - 1) / per_block;
+  const int64_t per_block = to_multiple(call.queries_per_block(kMostQueries), cpu::kRegisterRows);
+  const int64_t blocks = (call.length + per_block - 1) / per_block;
   const auto attend = [&](const char* packed, int64_t b, int64_t head, int64_t i) {
     query_block(call, {packed, packed + keys_size}, b, head, i * per_block, std::min(call.length, (i + 1) * per_block));
   };

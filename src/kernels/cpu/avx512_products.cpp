@@ -91,14 +91,18 @@ TESSERA_DOTS void multiply_block(const Place& place) {
   for (int v = 0; v < vectors; ++v) _mm512_storeu_si512(place.row_of_sums(row, v), sums[row][v]);
 }
 
+/// A single vector of outputs needs more rows at once, or each instruction waits for the one before.
+constexpr int kNarrowRows = 12;
+
 template <ProductKind kind, bool alone, int most>
 void by_blocks(const PanelProduct& product, const Place& place) {
-  by_rows<most>(product.rows, [&]<int rows>(int64_t first) {
-    const Place block = place.from(first);
-    if (product.columns > 48) return multiply_block<kind, alone, rows, kVectors>(block);
-    for (int64_t column = 0; column < product.columns; column += 16)
-      multiply_block<kind, alone, rows, 1>(block.from_column(column));
-  });
+  if (product.columns > 48)
+    return by_rows<most>(product.rows,
+                         [&]<int rows>(int64_t row) { multiply_block<kind, alone, rows, kVectors>(place.from(row)); });
+  for (int64_t column = 0; column < product.columns; column += 16)
+    by_rows<kNarrowRows>(product.rows, [&]<int rows>(int64_t row) {
+      multiply_block<kind, alone, rows, 1>(place.from(row).from_column(column));
+    });
 }
 
 /// Few rows, but too many for the registers: they go over the panel in turns, a part of it in the first cache at a

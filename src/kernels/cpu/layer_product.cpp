@@ -13,6 +13,7 @@ namespace {
 
 constexpr int64_t kPanel = 64;
 constexpr int64_t kPanelBytes = 512 * 1024;  // of a panel, which stays in a core's second cache from row to row
+constexpr int64_t kGroupBytes = 384 * 1024;  // of panels that a block of rows meets one after the other
 constexpr int64_t kTileRows = 21 * kRegisterRows, kFewestRows = 8 * kRegisterRows;  // of a tile
 constexpr int64_t kTilesEach = 24;                                                  // for a thread
 
@@ -80,10 +81,25 @@ Finish LayerProduct::finish_at(int64_t row, int64_t column, int64_t output) cons
   return part;
 }
 
+namespace {
+
+/// So many that rows are read, and results written, seldom and in long pieces, and that there is work for all threads.
+int64_t panels_of_tile(const LayerProduct& layer, int64_t panels) {
+  if (layer.finish.gated) return 2;
+  if (layer.unpacks || layer.rows <= kFewRows) return 1;
+  const int64_t most = std::max<int64_t>(1, kGroupBytes / layer.panel_bytes);
+  const int64_t row_tiles = (layer.rows + kFewestRows - 1) / kFewestRows;
+  const int64_t groups =
+      std::max((panels + most - 1) / most, std::min(panels, kTilesEach * at::get_num_threads() / row_tiles));
+  return (panels + groups - 1) / groups;
+}
+
+}  // namespace
+
 void multiply(const LayerProduct& layer) {
   const bool tiles = layer.x_stride == layer.inputs && has_tile_unit(layer.kind);
   const int64_t halves = layer.finish.gated ? 2 : 1, panels = (layer.outputs + kPanel - 1) / kPanel * halves;
-  const int64_t together = tiles ? 2 : halves, columns = (panels + together - 1) / together;
+  const int64_t together = tiles ? 2 : panels_of_tile(layer, panels), columns = (panels + together - 1) / together;
   // Enough tiles that no thread waits long for another's last one.
   const int64_t wanted = std::max<int64_t>(1, kTilesEach * at::get_num_threads() / columns);
   const int64_t fewest = (layer.rows + kTileRows - 1) / kTileRows, most = (layer.rows + kFewestRows - 1) / kFewestRows;
