@@ -59,7 +59,7 @@ void print(const std::string& input, const PictureRequest& asked, const Answer& 
 /// Asks each picture everything.
 int answer(const AnswerArguments& arguments, const std::vector<PictureRequest>& requests) {
   const auto inputs = arguments.pictures.inputs();
-  const Model model = open_model(arguments.pictures.model, arguments.pictures.precision);
+  const Model model = open_model(arguments.pictures.model, arguments.pictures.precision, arguments.pictures.device);
   std::optional<int64_t> most;
   if (arguments.max_new_tokens > 0) most = arguments.max_new_tokens;
   const auto answerer = picture_answerer(model, most);

@@ -22,7 +22,7 @@ constexpr const char* kHelp =
 
 struct ChatArguments {
   DecodingArguments decoding;
-  std::string model, adapter, precision;
+  std::string model, adapter, precision, device = "cpu";
   std::vector<std::string> images;
   bool json = false;
 };
@@ -31,7 +31,7 @@ struct ChatArguments {
 class Terminal {
  public:
   explicit Terminal(const ChatArguments& arguments)
-      : model_(open_adapted_model(arguments.model, arguments.adapter, arguments.precision)),
+      : model_(open_adapted_model(arguments.model, arguments.adapter, arguments.precision, arguments.device)),
         options_(arguments.decoding.over(default_decoding(model_))),
         conversation_(model_),
         json_(arguments.json),
@@ -103,6 +103,7 @@ std::function<int()> declare(CLI::App& command) {
       ->allow_extra_args(false);
   command.add_option("--adapter", arguments->adapter, "A PEFT folder, as tessera tune writes it");
   add_precision(command, arguments->precision);
+  add_device(command, arguments->device);
   command.add_flag("--json", arguments->json, "One JSON object for each answer: input, text, log_probability");
   arguments->decoding.declare(command);
   command.footer("Example: tessera chat --image picture.png");

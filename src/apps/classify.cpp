@@ -61,7 +61,7 @@ int classify_sounds(const ClassifyArguments& arguments, const Model& model) {
 }
 
 int classify(const ClassifyArguments& arguments) {
-  const Model model = open_model(arguments.pictures.model, arguments.pictures.precision);
+  const Model model = open_model(arguments.pictures.model, arguments.pictures.precision, arguments.pictures.device);
   if (SoundClassifier::reads_sounds(model)) return classify_sounds(arguments, model);
   const auto inputs = arguments.pictures.inputs();
   ClassifyOptions options{.templates = arguments.templates, .text = {.truncate = arguments.pictures.truncate}};

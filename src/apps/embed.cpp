@@ -68,7 +68,7 @@ int embed(const EmbedArguments& arguments) {
   if (pictures) inputs = arguments.pictures.inputs();
   if (!pictures && arguments.texts.empty()) throw Error("nothing to embed", "arguments", "give pictures or --text");
   Sink sink(arguments.out);
-  const Model model = open_model(arguments.pictures.model, arguments.pictures.precision);
+  const Model model = open_model(arguments.pictures.model, arguments.pictures.precision, arguments.pictures.device);
   const auto finished = [&](const Tensor& features) { return arguments.raw ? features : unit(features); };
   int status = 0;
   if (pictures) {

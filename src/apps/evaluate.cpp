@@ -11,7 +11,7 @@ namespace tessera::apps {
 namespace {
 
 struct EvaluateArguments {
-  std::string model;
+  std::string model, device = "cpu";
   IconEvaluationOptions options;
   bool json = false, markdown = false, per_language = false;
 };
@@ -67,7 +67,7 @@ void print_languages(const std::vector<IconRow>& rows) {
 }
 
 int evaluate_icons_of(const EvaluateArguments& arguments) {
-  const auto rows = evaluate_icons(open_model(arguments.model), arguments.options);
+  const auto rows = evaluate_icons(open_model(arguments.model, {}, arguments.device), arguments.options);
   for (const auto& row : rows)
     if (arguments.json) std::printf("%s\n", json_line(to_json(row)).c_str());
   if (!arguments.json) table_of(rows).print(arguments.markdown);
@@ -77,7 +77,7 @@ int evaluate_icons_of(const EvaluateArguments& arguments) {
 }
 
 struct TalkArguments {
-  std::string model;
+  std::string model, device = "cpu";
   TalkEvaluationOptions options;
   bool json = false, markdown = false;
 };
@@ -86,7 +86,7 @@ const std::map<std::string, const char*> kTalkMethods = {
     {"majority", "commonest answer"}, {"retrieval", "dual encoder, by retrieval"}, {"model", "this model"}};
 
 int evaluate_talk_of(const TalkArguments& arguments) {
-  const auto rows = evaluate_talk(open_model(arguments.model), arguments.options);
+  const auto rows = evaluate_talk(open_model(arguments.model, {}, arguments.device), arguments.options);
   Table table{.columns = {"question", "answer in", "method", "questions", "exact %", "or synonym %"},
               .text_columns = 3,
               .rows = {}};
@@ -108,13 +108,13 @@ int evaluate_talk_of(const TalkArguments& arguments) {
 }
 
 struct ClassArguments {
-  std::string model;
+  std::string model, device = "cpu";
   ClassEvaluationOptions options;
   bool json = false, markdown = false;
 };
 
 int evaluate_classes_of(const ClassArguments& arguments) {
-  const ClassEvaluation found = evaluate_classes(open_model(arguments.model), arguments.options);
+  const ClassEvaluation found = evaluate_classes(open_model(arguments.model, {}, arguments.device), arguments.options);
   const ClassScore& score = found.model;
   const auto pictures = std::to_string(score.pictures), classes = std::to_string(found.classes);
   if (arguments.json)
@@ -146,6 +146,7 @@ std::function<int()> declare_classes(CLI::App& command) {
   command.add_option("--by", arguments->options.by, "What the classes are: group or name")->capture_default_str();
   command.add_option("--limit", arguments->options.limit, "Measure on this many pictures, evenly spread (0: all)")
       ->capture_default_str();
+  add_device(command, arguments->device);
   command.add_flag("--json", arguments->json, "One JSON object");
   command.add_flag("--markdown", arguments->markdown, "Print a Markdown table");
   command.footer("Example: tessera evaluate classes --model runs/first/model --data fashion-mnist:test");
@@ -161,6 +162,7 @@ std::function<int()> declare_icons(CLI::App& command) {
       ->delimiter(',')
       ->type_name("en,de,...");
   command.add_flag("--languages", arguments->per_language, "Print the recall of each language too");
+  add_device(command, arguments->device);
   command.add_flag("--json", arguments->json, "One JSON object a row");
   command.add_flag("--markdown", arguments->markdown, "Print a Markdown table");
   return [arguments] { return evaluate_icons_of(*arguments); };
@@ -178,6 +180,7 @@ std::function<int()> declare_talk(CLI::App& command) {
       ->type_name("en,de,...");
   command.add_option("--limit", arguments->options.limit, "Ask about this many pictures, evenly spread (0: all)")
       ->capture_default_str();
+  add_device(command, arguments->device);
   command.add_flag("--json", arguments->json, "One JSON object a row");
   command.add_flag("--markdown", arguments->markdown, "Print a Markdown table");
   return [arguments] { return evaluate_talk_of(*arguments); };

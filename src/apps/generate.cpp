@@ -14,7 +14,7 @@ namespace {
 
 struct GenerateArguments {
   DecodingArguments decoding;
-  std::string model, adapter, precision, draft, schema;
+  std::string model, adapter, precision, device = "cpu", draft, schema;
   std::vector<std::string> prompts;
   TextGenerateOptions text;
   bool json = false;
@@ -47,7 +47,7 @@ Json to_json(const std::string& input, const GeneratedText& made, bool each) {
 
 int generate(GenerateArguments arguments) {
   const std::vector<std::string> prompts = prompts_of(arguments.prompts);
-  const Model model = open_adapted_model(arguments.model, arguments.adapter, arguments.precision);
+  const Model model = open_adapted_model(arguments.model, arguments.adapter, arguments.precision, arguments.device);
   TextGenerateOptions& options = arguments.text;
   options.decode = arguments.decoding.over(default_decoding(model));
   const bool each = options.decode.log_probabilities;
@@ -61,7 +61,7 @@ int generate(GenerateArguments arguments) {
     }
   }
   std::optional<Model> draft;
-  if (!arguments.draft.empty()) draft = open_model(arguments.draft, arguments.precision);
+  if (!arguments.draft.empty()) draft = open_model(arguments.draft, arguments.precision, arguments.device);
   TextGenerator generator(model, std::move(draft));
   const bool streams = !arguments.json && prompts.size() == 1;
   bool streamed = false;
@@ -92,6 +92,7 @@ std::function<int()> declare(CLI::App& command) {
   command.add_option("prompts", arguments->prompts, "Texts to go on with; - reads one a line")->required();
   command.add_option("--adapter", arguments->adapter, "A PEFT folder, as tessera tune writes it");
   add_precision(command, arguments->precision);
+  add_device(command, arguments->device);
   command.add_flag("--json", arguments->json, "One JSON object a line: input, text, tokens, log_probability, finish");
   command.add_option("--batch", arguments->text.batch, "Prompts at a time")
       ->check(CLI::PositiveNumber)

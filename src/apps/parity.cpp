@@ -3,13 +3,14 @@
 #include <cstdio>
 
 #include "apps/verbs.h"
+#include "layers/device.h"
 
 namespace tessera::apps {
 namespace {
 
 struct ParityOptions {
   std::vector<std::filesystem::path> paths;
-  std::string prepared;
+  std::string prepared, device = "cpu";
   bool json = false, strict = false, markdown = false;
 };
 
@@ -72,8 +73,9 @@ int run(const ParityOptions& options) {
   MarkdownTable markdown;
   std::optional<Precision> prepared;
   if (!options.prepared.empty()) prepared = precision_of(options.prepared, "--prepared");
+  const torch::Device device = device_named(options.device, "--device");
   for (const auto& folder : parity::find_goldens(options.paths)) {
-    const auto result = parity::run_golden(folder, prepared);
+    const auto result = parity::run_golden(folder, prepared, device);
     ++(result.status == "passed" ? passed : result.status == "failed" ? failed : unsupported);
     if (options.json)
       std::printf("%s\n", parity::to_json(result).dump().c_str());
@@ -98,6 +100,7 @@ const VerbRegistration registration(
       command.add_flag("--strict", options->strict, "Fail also when a golden is not supported");
       command.add_option("--prepared", options->prepared,
                          "Prepare the models in this precision first (float32, bfloat16, int8, ...): outputs alone");
+      add_device(command, options->device);
       command.footer("Example: tessera parity tests/goldens --strict");
       return [options] { return run(*options); };
     });

@@ -11,7 +11,7 @@ namespace tessera::apps {
 namespace {
 
 struct PerplexityArguments {
-  std::string model, file, adapter, precision;
+  std::string model, file, adapter, precision, device = "cpu";
   PerplexityOptions options;
   bool json = false;
 };
@@ -19,7 +19,8 @@ struct PerplexityArguments {
 int measure(const PerplexityArguments& arguments) {
   const std::string text = read_file(arguments.file);
   const Perplexity found =
-      perplexity(open_adapted_model(arguments.model, arguments.adapter, arguments.precision), text, arguments.options);
+      perplexity(open_adapted_model(arguments.model, arguments.adapter, arguments.precision, arguments.device), text,
+                 arguments.options);
   if (arguments.json) {
     const Json line = {{"file", arguments.file},         {"tokens", found.tokens},
                        {"predicted", found.predicted},   {"mean_nll", found.mean_nll},
@@ -45,6 +46,7 @@ std::function<int()> declare(CLI::App& command) {
       ->check(CLI::PositiveNumber);
   command.add_option("--adapter", arguments->adapter, "A PEFT folder, as tessera tune writes it");
   add_precision(command, arguments->precision);
+  add_device(command, arguments->device);
   command.add_flag("--json", arguments->json, "One JSON object");
   command.footer("Example: tessera perplexity models/gpt2 book.txt --stride 512");
   return [arguments] { return measure(*arguments); };

@@ -9,6 +9,7 @@ void PictureArguments::declare(CLI::App& command, const PictureHelp& help) {
   if (help.images) command.add_option("images", images, "Pictures: files, folders, patterns, or - for standard input");
   command.add_option("--model", model, "Model folder (default: " + help.model + ")");
   add_precision(command, precision);
+  add_device(command, device);
   command.add_option("--batch", batch, "Pictures at a time")->check(CLI::PositiveNumber)->capture_default_str();
   command.add_flag("--skip-bad", skip_bad, "Report bad pictures and go on; the exit status is 2 then");
   if (help.images) command.add_flag("--stdin-list", stdin_list, "Read paths from standard input, one a line");

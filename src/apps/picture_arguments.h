@@ -17,7 +17,7 @@ struct PictureHelp {
 /// The arguments of the verbs that show many pictures to a model.
 struct PictureArguments {
   std::vector<std::string> images;
-  std::string model, precision;
+  std::string model, precision, device = "cpu";
   int64_t batch = 32;
   bool skip_bad = false, stdin_list = false, truncate = false;
 

@@ -10,4 +10,9 @@ void add_precision(CLI::App& command, std::string& precision) {
       ->check(CLI::IsMember(precision_names()));
 }
 
+void add_device(CLI::App& command, std::string& device) {
+  command.add_option("--device", device, "Where the model runs: cpu, cuda or cuda:N (the N-th GPU, from 0)")
+      ->capture_default_str();
+}
+
 }  // namespace tessera::apps

@@ -68,7 +68,8 @@ void print(const std::string& query, const std::vector<Found>& results, bool jso
 Model model_for(const SearchArguments& arguments, const PictureIndex& index) {
   std::error_code ignored;
   const bool recorded = arguments.pictures.model.empty() && fs::exists(index.model, ignored);
-  Model model = open_model(recorded ? index.model : fs::path(arguments.pictures.model), arguments.pictures.precision);
+  Model model = open_model(recorded ? index.model : fs::path(arguments.pictures.model), arguments.pictures.precision,
+                           arguments.pictures.device);
   if (model_fingerprint(model) != index.fingerprint)
     throw Error("was built with another model than " + model.folder.string(), index.file.string(),
                 "give its model with --model, or build the index again with --rebuild");
@@ -86,7 +87,8 @@ int search(const SearchArguments& arguments) {
     if (!fs::is_directory(arguments.index))
       throw Error("is no folder", arguments.index, "give the folder that holds the pictures");
     file = index_file(arguments.out.empty() ? arguments.index : arguments.out);
-    status = build(arguments, file, open_model(arguments.pictures.model, arguments.pictures.precision));
+    const PictureArguments& pictures = arguments.pictures;
+    status = build(arguments, file, open_model(pictures.model, pictures.precision, pictures.device));
   } else {
     file = arguments.in.empty() ? usual_index() : index_file(arguments.in);
   }

@@ -9,6 +9,9 @@ namespace tessera::apps {
 /// Declares --precision. Pass what it is given to open_model().
 void add_precision(CLI::App& command, std::string& precision);
 
+/// Declares --device, likewise.
+void add_device(CLI::App& command, std::string& device);
+
 /// One verb of the program: it declares its options on the subcommand and returns what to run when it was chosen. The
 /// function returns the exit status; a tessera::Error that it throws is printed in one line and ends with status 2.
 using Verb = std::function<std::function<int()>(CLI::App& command)>;

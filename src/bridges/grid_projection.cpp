@@ -37,8 +37,9 @@ Tensor GridProjection::positioned(const Tokens& visual) {
     throw Error("a grid of " + std::to_string(frames) + " x " + std::to_string(height) + " x " + std::to_string(width) +
                     " is larger than the tables of positions",
                 "bridge", "give smaller pictures or fewer frames");
-  const Tensor row = rows_->forward(torch::arange(height)).unsqueeze(1).expand({height, width, -1});
-  const Tensor column = columns_->forward(torch::arange(width)).unsqueeze(0).expand({height, width, -1});
+  const auto places_of = [&](int64_t count) { return torch::arange(count, visual.x.options().dtype(torch::kInt64)); };
+  const Tensor row = rows_->forward(places_of(height)).unsqueeze(1).expand({height, width, -1});
+  const Tensor column = columns_->forward(places_of(width)).unsqueeze(0).expand({height, width, -1});
   const Tensor places = torch::cat({column, row}, -1).flatten(0, 1);  // h*w x D
   const Tensor x = visual.body();
   Tensor result = x.reshape({x.size(0), frames, height * width, x.size(2)}) + places;

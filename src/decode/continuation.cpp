@@ -13,7 +13,9 @@ Tensor on_cpu(const Tensor& logits) {
   return numbers;
 }
 
-Tensor index(const std::vector<int64_t>& rows) { return torch::tensor(rows, torch::kInt64); }
+Tensor index(const std::vector<int64_t>& rows, torch::Device device = torch::kCPU) {
+  return torch::tensor(rows, torch::kInt64).to(device);
+}
 
 }  // namespace
 
@@ -26,7 +28,7 @@ Continuation::Continuation(LanguageModel& model, LanguageState& state, const Pro
   if (!state.seen.defined() && model.outgrown(1, length + most)) {
     may_outgrow_ = true;
     prompt_ = tokens;
-    origin_ = torch::arange(tokens.x.size(0));
+    origin_ = torch::arange(tokens.x.size(0), tokens.x.options().dtype(torch::kInt64));
   }
   const Tokens read = model.hidden(tokens, &state);
   // The head is the widest layer, so it is given the last tokens alone.
@@ -46,7 +48,7 @@ void Continuation::read(const Tokens& tokens) {
 
 void Continuation::advance(const std::vector<int64_t>& ids, const std::vector<bool>& ended) {
   const torch::NoGradGuard no_grad;
-  const Tensor next = index(ids);
+  const Tensor next = index(ids, hidden_.device());
   if (may_outgrow_) {
     made_.push_back(next);
     const int64_t seen = state_.seen.max().item<int64_t>();
@@ -56,9 +58,10 @@ void Continuation::advance(const std::vector<int64_t>& ids, const std::vector<bo
   tokens.ids = next.unsqueeze(1);
   tokens.x = model_.embed(tokens.ids);
   if (std::find(ended.begin(), ended.end(), true) != ended.end()) {
-    tokens.mask = torch::ones({next.size(0), 1}, torch::kBool);
+    Tensor mask = torch::ones({next.size(0), 1}, torch::kBool);
     for (size_t i = 0; i < ended.size(); ++i)
-      if (ended[i]) tokens.mask[static_cast<int64_t>(i)] = false;
+      if (ended[i]) mask[static_cast<int64_t>(i)] = false;
+    tokens.mask = mask.to(next.device());
   }
   read(tokens);
 }
@@ -68,9 +71,10 @@ void Continuation::begin_anew(int64_t count) {
   Tokens tokens = prompt_;
   const Tensor made = torch::stack(made_, 1);  // R x count
   tokens.x = torch::cat({prompt_.x.index_select(0, origin_), model_.embed(made)}, 1);
-  if (prompt_.mask.defined())
-    tokens.mask = torch::cat(
-        {prompt_.mask.index_select(0, origin_).to(torch::kBool), torch::ones({made.size(0), count}, torch::kBool)}, 1);
+  if (prompt_.mask.defined()) {
+    const Tensor before = prompt_.mask.index_select(0, origin_).to(torch::kBool);
+    tokens.mask = torch::cat({before, torch::ones({made.size(0), count}, before.options())}, 1);
+  }
   if (prompt_.ids.defined()) tokens.ids = torch::cat({prompt_.ids.index_select(0, origin_), made}, 1);
   tokens.at = Tensor();
   state_ = model_.start();
@@ -79,9 +83,9 @@ void Continuation::begin_anew(int64_t count) {
 
 void Continuation::select(const std::vector<int64_t>& rows) {
   const torch::NoGradGuard no_grad;
-  const Tensor order = index(rows);
+  const Tensor order = index(rows, hidden_.device());
   state_.select(order);
-  logits_ = logits_.index_select(0, order);
+  logits_ = logits_.index_select(0, index(rows));
   hidden_ = hidden_.index_select(0, order);
   if (!may_outgrow_) return;
   origin_ = origin_.index_select(0, order);
@@ -91,7 +95,7 @@ void Continuation::select(const std::vector<int64_t>& rows) {
 Tensor Continuation::advance_all(const std::vector<int64_t>& ids) {
   const torch::NoGradGuard no_grad;
   Tokens tokens;
-  tokens.ids = index(ids).unsqueeze(0);
+  tokens.ids = index(ids, hidden_.device()).unsqueeze(0);
   tokens.x = model_.embed(tokens.ids);
   const Tensor hidden = model_.hidden(tokens, &state_).x;
   const Tensor logits = on_cpu(model_.logits(hidden)).squeeze(0);  // K x vocabulary

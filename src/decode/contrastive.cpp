@@ -100,7 +100,8 @@ std::vector<Generated> decode_by_contrast(const Task& task) {
       if (texts[i].ended()) continue;
       const auto count = static_cast<int64_t>(candidates[i].ids.size());
       const Tensor chances = torch::tensor(candidates[i].chances, torch::kFloat64);
-      const Tensor alike = seen[i].largest_cosine(model.hidden().narrow(0, first, count)).to(torch::kFloat64);
+      const Tensor alike =
+          seen[i].largest_cosine(model.hidden().narrow(0, first, count)).to(torch::kCPU, torch::kFloat64);
       const int64_t best = first + ((1 - o.penalty_alpha) * chances - o.penalty_alpha * alike).argmax().item<int64_t>();
       std::fill_n(rows.begin() + first, k, best);
       seen[i].add(model.hidden().narrow(0, best, 1));

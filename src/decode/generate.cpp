@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "decode/strategies.h"
+#include "layers/device.h"
 
 namespace tessera {
 namespace {
@@ -34,9 +35,9 @@ std::vector<int64_t> room_of(const LanguageModel& model, const Prompt& prompt, c
                              const GenerateOptions& options) {
   const Tokens& tokens = prompt.tokens;
   const int64_t batch = tokens.x.size(0);
-  const Tensor length = tokens.mask.defined() ? tokens.mask.to(torch::kInt64).sum(1)
+  const Tensor length = tokens.mask.defined() ? tokens.mask.cpu().to(torch::kInt64).sum(1)
                                               : torch::full({batch}, tokens.x.size(1), torch::kInt64);
-  const Tensor seen = state.seen.defined() ? state.seen : torch::zeros({batch}, torch::kInt64);
+  const Tensor seen = state.seen.defined() ? state.seen.cpu() : torch::zeros({batch}, torch::kInt64);
   std::vector<int64_t> room;
   for (int64_t row = 0; row < batch; ++row) {
     const int64_t given = length[row].item<int64_t>(), before = seen[row].item<int64_t>();
@@ -84,10 +85,11 @@ std::vector<std::vector<int64_t>> real_ids(const TextBatch& text) {
   return rows;
 }
 
-Prompt text_prompt(LanguageModel& model, const TextBatch& text) {
-  if (text.ids.dim() != 2 || text.ids.size(1) == 0)
+Prompt text_prompt(LanguageModel& model, const TextBatch& given) {
+  if (given.ids.dim() != 2 || given.ids.size(1) == 0)
     throw Error("a prompt has at least one token", "prompt", "begin with the token that begins a text");
   const torch::NoGradGuard no_grad;
+  const TextBatch text = moved(given, device_of(model));
   Prompt prompt;
   prompt.tokens.x = model.embed(text.ids);
   prompt.tokens.mask = text.mask, prompt.tokens.ids = text.ids;

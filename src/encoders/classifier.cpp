@@ -2,6 +2,7 @@
 
 #include "core/error.h"
 #include "io/published_config.h"
+#include "layers/device.h"
 #include "layers/family.h"
 
 namespace tessera {
@@ -19,7 +20,7 @@ ImageClassifier::ImageClassifier(const ImageClassifierOptions& options) : labels
 }
 
 Tensor ImageClassifier::forward(const Tensor& pixels) {
-  const Tokens tokens = encoder_->forward(pixels);
+  const Tokens tokens = encoder_->forward(pixels.to(device_of(*this)));
   const Tensor logits = head_->forward(pool_->forward(tokens));
   if (!distillation_head_) return logits;
   return (logits + distillation_head_->forward(tokens.x.select(1, 1))) / 2;

@@ -1,6 +1,7 @@
 #include "fusion/dual_encoder.h"
 
 #include "core/error.h"
+#include "layers/device.h"
 
 namespace tessera {
 
@@ -31,21 +32,25 @@ DualEncoder::DualEncoder(const DualEncoderOptions& options) : options_(options) 
   if (o.logit_bias) logit_bias = register_parameter("logit_bias", torch::full({}, *o.logit_bias));
 }
 
-Tensor DualEncoder::encode_image(const Tensor& pixels) { return encode_image(image_->forward(pixels)); }
+Tensor DualEncoder::encode_image(const Tensor& pixels) {
+  return encode_image(image_->forward(pixels.to(device_of(*this))));
+}
 
 Tensor DualEncoder::encode_image(const Tokens& tokens) {
   const Tensor pooled = image_pool_->forward(tokens);
   return image_projection_ ? image_projection_->forward(pooled) : pooled;
 }
 
-Tensor DualEncoder::encode_text(const TextBatch& text) {
+Tensor DualEncoder::encode_text(const TextBatch& given) {
+  const TextBatch text = moved(given, device_of(*this));
   const Tensor pooled =
       tap(*this, pool_text(options_.text_pool, text_->forward(text), text, options_.end_id), "text_pooled");
   return text_projection_ ? text_projection_->forward(pooled) : pooled;
 }
 
 Tensor DualEncoder::logits(const Tensor& image_features, const Tensor& text_features) const {
-  const Tensor cosine = torch::matmul(unit(image_features), unit(text_features).t());
+  const torch::Device device = logit_scale.device();
+  const Tensor cosine = torch::matmul(unit(image_features.to(device)), unit(text_features.to(device)).t());
   const Tensor scaled = cosine * logit_scale.exp();
   return logit_bias.defined() ? scaled + logit_bias : scaled;
 }

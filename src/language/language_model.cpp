@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "io/published_config.h"
+#include "layers/device.h"
 #include "layers/family.h"
 
 namespace tessera {
@@ -46,7 +47,8 @@ int64_t LanguageState::cache_bytes() const {
 
 bool LanguageModel::outgrown(int64_t, int64_t) const { return false; }
 
-Tensor LanguageModel::forward(const TextBatch& text, LanguageState* state) {
+Tensor LanguageModel::forward(const TextBatch& given, LanguageState* state) {
+  const TextBatch text = moved(given, device_of(*this));
   Tokens tokens;
   tokens.x = embed(text.ids);
   tokens.mask = text.mask, tokens.ids = text.ids;

@@ -4,6 +4,7 @@
 #include <limits>
 #include <stdexcept>
 
+#include "core/compat.h"
 #include "core/error.h"
 #include "kernels/norm.h"
 #include "layers/attention_gradient.h"
@@ -93,6 +94,32 @@ Tensor Attention::context(const Tokens& tokens, KeyValueCache* cache) {
   return tap(*this, mixed.transpose(1, 2).reshape({batch, length, o.heads * o.width()}), "context");
 }
 
+namespace {
+
+/// Each group's keys or values once for each of the heads that it serves.
+Tensor for_each_head(const Tensor& x, int64_t heads) {
+  return x.size(1) == heads ? x : x.repeat_interleave(heads / x.size(1), 1);
+}
+
+/// On another device than the CPU LibTorch's fused kernels are the fast ones.
+bool can_use_library(const Tensor& q, const AttentionPattern& pattern, bool learns) {
+  return !q.is_cpu() && !learns && pattern.cap == 0;
+}
+
+Tensor by_library(const Tensor& q, const Tensor& k, const Tensor& v, const AttentionPattern& pattern) {
+  const int64_t heads = q.size(1), length = q.size(2), keys = k.size(2);
+  // Its own form of "causal" counts from the first key.
+  const bool causal =
+      pattern.causal && length == keys && !pattern.mask.defined() && !pattern.bias.defined() && pattern.window == 0;
+  Tensor bias =
+      causal ? Tensor() : attention_bias(pattern.mask, pattern.causal, pattern.window, length, keys, q.options());
+  if (pattern.bias.defined()) bias = bias.defined() ? bias + pattern.bias : pattern.bias;
+  if (bias.defined()) bias = bias.to(q.scalar_type()).expand({q.size(0), heads, length, keys});
+  return library_attention(q, for_each_head(k, heads), for_each_head(v, heads), bias, causal, pattern.scale);
+}
+
+}  // namespace
+
 Tensor attend(const torch::nn::Module& module, const Tensor& q, const Tensor& k, const Tensor& v,
               AttentionPattern pattern, const char* weights_name) {
   if (pattern.scale == 0) pattern.scale = 1 / std::sqrt(static_cast<double>(q.size(-1)));
@@ -100,6 +127,8 @@ Tensor attend(const torch::nn::Module& module, const Tensor& q, const Tensor& k,
   const bool bias_learns = torch::GradMode::is_enabled() && pattern.bias.defined() && pattern.bias.requires_grad();
   if (!Taps::wanted(module, weights_name) && !bias_learns && can_fuse_attention(q, k, v))
     return learns ? attention_with_gradient(q, k, v, pattern) : fused_attention(q, k, v, pattern);
+  if (!Taps::wanted(module, weights_name) && can_use_library(q, pattern, learns || bias_learns))
+    return by_library(q, k.to(q.scalar_type()), v.to(q.scalar_type()), pattern);
   const int64_t batch = q.size(0), heads = q.size(1), length = q.size(2), keys = k.size(2), groups = k.size(1);
   // The heads that share a key stand one after the other, so that one product serves them all.
   const Tensor grouped = (q * pattern.scale).reshape({batch, groups, heads / groups * length, q.size(3)});

@@ -9,6 +9,7 @@
 #include "kernels/activate.h"
 #include "kernels/convolution.h"
 #include "kernels/inference.h"
+#include "kernels/narrow_linear.h"
 #include "layers/activation_gradient.h"
 #include "layers/initial.h"
 #include "layers/linear_gradient.h"
@@ -82,6 +83,35 @@ bool can_add(const Tensor& residual, const Tensor& x, const Tensor& weight) {
          residual.sizes().slice(0, residual.dim() - 1) == x.sizes().slice(0, x.dim() - 1);
 }
 
+/// Whether the weight is as prepare() leaves it on another device than the CPU.
+bool is_narrow(const Tensor& weight) {
+  return !weight.is_cpu() && (weight.scalar_type() == torch::kBFloat16 || weight.scalar_type() == torch::kInt8);
+}
+
+// Buffers of layers in int8 on a device: the factors of the outputs, by whose name it is known whether the inputs are
+// rounded, too.
+constexpr const char* kScale = "scale";
+constexpr const char* kWeightScale = "weight_scale";
+
+/// On another device than the CPU the parameters themselves become narrow.
+std::string prepare_on_device(torch::nn::Module& module, Tensor& weight, Precision precision) {
+  if (!module.children().empty()) return "has an adapter";
+  if (is_narrow(weight)) return "";
+  if (!weight.is_floating_point() || weight.scalar_type() == torch::kFloat64) return "is not float32";
+  if (precision == Precision::kFloat32) return "float32 is what it is in";
+  weight.requires_grad_(false);
+  if (precision == Precision::kBfloat16) {
+    weight.set_data(weight.to(torch::kBFloat16));
+    return "";
+  }
+  if (precision != Precision::kInt8 && precision != Precision::kInt8Weights)
+    throw Error("int4 is for the CPU", "--precision", "give bfloat16, int8 or int8-weights");
+  const NarrowWeights bytes = rounded_to_int8(weight);
+  module.register_buffer(precision == Precision::kInt8 ? kScale : kWeightScale, bytes.scale);
+  weight.set_data(bytes.weight);
+  return "";
+}
+
 constexpr const char* kRead = "its weight is read by its owner";
 
 bool is_depthwise(const ConvolutionOptions& o) { return o.groups > 1 && o.groups == o.in && o.groups == o.out; }
@@ -113,7 +143,33 @@ Linear::Linear(int64_t in, int64_t out, bool with_bias, bool gated) : gated_(gat
   if (with_bias) bias = Module::weight("bias", {out}, 0);
 }
 
+namespace {
+
+/// y = x W^T + b with the weight that prepare() has left on a device.
+Tensor product_on_device(const Linear& layer, const Tensor& x, bool narrow) {
+  NarrowWeights weights{layer.weight, {}, layer.bias};
+  bool eight_bits = false;
+  if (layer.weight.scalar_type() == torch::kInt8) {
+    const auto buffers = layer.named_buffers(/*recurse=*/false);
+    eight_bits = buffers.contains(kScale);
+    weights.scale = buffers[eight_bits ? kScale : kWeightScale];
+  }
+  const Tensor y = narrow_linear(x, weights, eight_bits);
+  return narrow ? y : y.to(torch::kFloat32);
+}
+
+}  // namespace
+
 Tensor Linear::plain(const Tensor& x, const After& after) {
+  if (is_narrow(weight)) {
+    if (!children().empty()) refuse_packed("linear layer");
+    Tensor y = tap(*this, product_on_device(*this, x, after.narrow));
+    if (gated_)
+      y = gated(y, after.activation);
+    else if (after.activation)
+      y = after.activation(y);
+    return after.residual.defined() ? after.residual + y : y;
+  }
   // Between prepared layers numbers are narrow; one that stayed as it is reads them as its weight is.
   const bool narrow = x.scalar_type() == torch::kBFloat16 && weight.scalar_type() == torch::kFloat32;
   const Tensor wide = narrow && autocast_type() == torch::kFloat32 ? x.to(torch::kFloat32) : x;
@@ -153,14 +209,21 @@ Tensor last_layer(const torch::nn::Module& part, Linear& layer, const Tensor& x,
 }
 
 torch::ScalarType Linear::narrow_type() const {
-  const bool narrow = packed_ ? packed_->precision() != Precision::kFloat32
-                              : children().empty() && can_multiply_with_gradient(weight, bias);
+  const bool narrow = packed_             ? packed_->precision() != Precision::kFloat32
+                      : is_narrow(weight) ? true
+                                          : children().empty() && can_multiply_with_gradient(weight, bias);
   return narrow ? torch::kBFloat16 : torch::kFloat32;
 }
 
 std::string Linear::prepare(Precision precision) {
   if (packed_) return "";  // a part that stands in two places
   if (weight_is_read) return kRead;
+  if (!weight.is_cpu()) {
+    const std::string reason = prepare_on_device(*this, weight, own(precision));
+    if (reason.empty() && bias.defined() && weight.scalar_type() == torch::kBFloat16)
+      bias.set_data(bias.to(torch::kBFloat16));
+    return reason;
+  }
   if (const std::string reason = reason_to_stay(*this, weight); !reason.empty()) return reason;
   packed_ = std::make_shared<PackedLinear>(weight, bias, own(precision), gated_);
   weight.set_data(packed_away(weight));
@@ -233,6 +296,8 @@ Embedding::Embedding(int64_t count, int64_t dim, double deviation, int64_t paddi
 
 std::string Embedding::prepare(Precision precision) {
   if (packed_ || narrow_.defined()) return "";
+  if (!weight.is_cpu())  // bytes are too coarse for what is looked up
+    return prepare_on_device(*this, weight, precision == Precision::kFloat32 ? precision : Precision::kBfloat16);
   if (const std::string reason = reason_to_stay(*this, weight); !reason.empty()) return reason;
   if (gives_products)
     packed_ = std::make_shared<PackedLinear>(weight, Tensor(), of_logits(precision));
@@ -278,6 +343,7 @@ int64_t Embedding::packed_bytes() const {
 Tensor Embedding::products(const Tensor& x) {
   if (packed_ && !may_use_packed(*this, x)) refuse_packed("token table");
   if (packed_) return packed_->forward(x);
+  if (is_narrow(weight)) return narrow_linear(x, {weight, {}, {}}, false).to(torch::kFloat32);
   const bool own = children().empty() && can_multiply_with_gradient(x, weight, {});
   return own ? linear_with_gradient(x, weight, {}) : torch::linear(x, weight);
 }
@@ -288,6 +354,7 @@ Tensor Embedding::forward(const Tensor& ids) {
   if ((packed_ || narrow_.defined()) && !children().empty()) refuse_packed("token table");
   if (packed_) return tap(*this, packed_->rows(ids).view(shape));
   if (narrow_.defined()) return tap(*this, torch::embedding(narrow_, ids).to(torch::kFloat32));
+  if (is_narrow(weight) && children().empty()) return tap(*this, torch::embedding(weight, ids).to(torch::kFloat32));
   return tap(*this, vary(*this, ids, torch::embedding(weight, ids, padding_id_), {weight, {}}));
 }
 

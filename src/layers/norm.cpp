@@ -27,8 +27,11 @@ std::string Norm::prepare(Precision) {
 }
 
 Tensor Norm::forward(const Tensor& x, torch::ScalarType type) {
-  if (prepared_ && !(torch::GradMode::is_enabled() && (x.requires_grad() || weight.requires_grad())))
+  if (prepared_ && x.is_cpu() && !(torch::GradMode::is_enabled() && (x.requires_grad() || weight.requires_grad())))
     return tap(*this, fused_norm(x, zero_centred_ ? weight + 1 : weight, bias, eps_, type));
+  // Between narrow layers on another device than the CPU.
+  if (!x.is_cpu() && x.scalar_type() == torch::kBFloat16 && weight.scalar_type() == torch::kFloat32)
+    return forward(x.to(torch::kFloat32), type).to(type);
   if ((rms_ || bias.defined()) && children().empty() && learns({x, weight, bias}) &&
       can_norm_with_gradient(x, weight, bias))
     return tap(*this, norm_with_gradient(x, zero_centred_ ? 1 + weight : weight, bias, eps_,

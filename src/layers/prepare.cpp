@@ -53,19 +53,23 @@ std::vector<PreparedPart> prepare(Module& model, Precision precision) {
     parts.push_back(std::move(part));
     modules.push_back(&module);
   });
+  std::set<const c10::TensorImpl*> on_device;  // what is narrow now, and stays so
   Progress progress("packing", static_cast<int64_t>(parts.size()), "parts");
   for (size_t i = 0; i < parts.size(); ++i) {
     PreparedPart& part = parts[i];
     auto* preparable = dynamic_cast<Preparable*>(modules[i]);
     part.left = preparable ? preparable->prepare(precision) : "has no fast form";
     if (preparable && part.left.empty()) {
+      for (const Tensor& tensor : modules[i]->parameters(/*recurse=*/false))
+        if (!tensor.is_cpu()) on_device.insert(tensor.unsafeGetTensorImpl());
       part.bytes = preparable->packed_bytes();
       part.sparse = preparable->packed().contains("places");
     }
     progress.step(1, part.path);
   }
   for (auto& [path, tensor] : named_tensors(model))
-    if (tensor.is_floating_point() && !is_packed_away(tensor)) widen(tensor);
+    if (tensor.is_floating_point() && !is_packed_away(tensor) && !on_device.contains(tensor.unsafeGetTensorImpl()))
+      widen(tensor);
   return parts;
 }
 

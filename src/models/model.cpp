@@ -184,7 +184,7 @@ DualEncoder& Model::as<DualEncoder>(const std::string& purpose) const {
 }
 
 Tensor check_finite(const Model& model, const Tensor& result) {
-  if (result.isfinite().all().item<bool>()) return result;
+  if (result.isfinite().all().item<bool>()) return result.cpu();
   if (!model.folder.empty()) check_finite(Checkpoint::open(model.folder));
   throw Error("the result holds NaN or infinity, though the weights are finite", model.folder.string(),
               "the input is outside of what the model was made for");

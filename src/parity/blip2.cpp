@@ -31,7 +31,8 @@ Tensor generated(VisionLanguage& model, const Golden& golden, const Case& item, 
   options.forced_eos_token_id = text_id(golden, "forced_eos_token_id", -1);
   const Tensor made = generate(model, batch, options);
   const auto* reader = dynamic_cast<EncoderDecoder*>(&model.language());
-  const Tensor begin = reader ? torch::full({made.size(0), 1}, reader->start_id(), torch::kInt64) : batch.text.ids;
+  const Tensor begin =
+      reader ? torch::full({made.size(0), 1}, reader->start_id(), torch::kInt64) : batch.text.ids.cpu();
   return reader || item.attributes.value("includes_prompt", true) ? torch::cat({begin, made}, 1) : made;
 }
 

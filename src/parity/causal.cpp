@@ -30,7 +30,7 @@ Outputs call_causal(LanguageModel& model, const Golden& golden, const Case& item
                     LanguageState& state) {
   const Tensor ids = in.at("input_ids"), mask = input_or_none(in, "attention_mask");
   if (item.call == "generate") {
-    const Tensor made = generate(model, {ids, mask, {}}, generate_options(golden, item));
+    const Tensor made = generate(model, {ids, mask, {}}, generate_options(golden, item)).to(ids.device());
     return {{"sequences", item.attributes.value("includes_prompt", true) ? torch::cat({ids, made}, 1) : made}};
   }
   Tensor logits;

@@ -5,7 +5,7 @@
 namespace tessera::parity {
 
 Tensor contrastive(const Tensor& logits) {
-  const Tensor diagonal = torch::arange(logits.size(0));
+  const Tensor diagonal = torch::arange(logits.size(0), logits.options().dtype(torch::kInt64));
   return (torch::cross_entropy_loss(logits, diagonal) + torch::cross_entropy_loss(logits.t(), diagonal)) / 2;
 }
 

@@ -43,7 +43,8 @@ System combiner(const Golden& golden) {
     if (item.call == "predict") {
       const Tensor first = in.at("first").unsqueeze(1), begun = torch::cat({torch::zeros_like(first), first}, 1);
       const int64_t length = model->context() - 1;
-      return {{"tokens", torch::cat({first, generate(*model, {begun, {}, {}}, {.max_new_tokens = length - 1})}, 1)}};
+      return {
+          {"tokens", torch::cat({first.cpu(), generate(*model, {begun, {}, {}}, {.max_new_tokens = length - 1})}, 1)}};
     }
     const Tensor ids = in.at("tokens"), before = torch::constant_pad_nd(ids.narrow(1, 0, ids.size(1) - 1), {1, 0}, 0);
     const Tensor logits = model->forward({before, {}, {}});

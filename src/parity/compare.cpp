@@ -20,7 +20,7 @@ constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 /// The angle between an output and its record, of which `absolute` is one minus the cosine.
 Comparison compare_direction(const std::string& name, const Tensor& got, const Tensor& want, double least) {
   if (!got.defined() || got.sizes() != want.sizes()) return compare(name, got, want, 0, 0);
-  const Tensor a = got.to(torch::kFloat64).flatten(), b = want.to(torch::kFloat64).flatten();
+  const Tensor a = got.cpu().to(torch::kFloat64).flatten(), b = want.to(torch::kFloat64).flatten();
   const Tensor counts = b.isfinite();  // what masks lies at infinity
   const Tensor x = a.masked_select(counts), y = b.masked_select(counts);
   const double lengths = (x.norm() * y.norm()).item<double>();
@@ -31,8 +31,9 @@ Comparison compare_direction(const std::string& name, const Tensor& got, const T
 /// Runs one case: the call under taps, then the backward pass from the probes, then every recorded tensor.
 class CaseRun {
  public:
-  CaseRun(const Golden& golden, const Case& item, System system, std::optional<Precision> prepared)
-      : golden_(golden), case_(item), system_(std::move(system)), prepared_(prepared) {}
+  CaseRun(const Golden& golden, const Case& item, System system, std::optional<Precision> prepared,
+          torch::Device device)
+      : golden_(golden), case_(item), system_(std::move(system)), prepared_(prepared), device_(device) {}
 
   CaseResult run() {
     result_.name = case_.name;
@@ -58,8 +59,12 @@ class CaseRun {
   }
 
   void forward() {
+    if (!system_.module)
+      device_ = torch::kCPU;  // a method
+    else if (!device_.is_cpu())
+      system_.module->to(device_);
     for (const auto& [name, key] : case_.inputs) {
-      inputs_[name] = recorded(key).clone();
+      inputs_[name] = recorded(key).clone().to(device_);
       if (case_.grads.contains("input:" + name) && !prepared_) inputs_[name].requires_grad_(true);
     }
     torch::AutoGradMode grad(!case_.grads.empty() && !prepared_);
@@ -105,11 +110,11 @@ class CaseRun {
   }
 
   void compare_gradients() {
-    Tensor loss = torch::zeros({});
+    Tensor loss = torch::zeros({}, device_);
     for (const auto& [name, key] : case_.probes) {
       const auto found = outputs_.find(name);
       if (found == outputs_.end()) throw Unsupported("the probed output '" + name + "' is not made");
-      loss = loss + (found->second * recorded(key)).sum();
+      loss = loss + (found->second * recorded(key).to(device_)).sum();
     }
     std::map<std::string, std::pair<Tensor, Place>> wanted;
     std::map<std::string, Tensor> parameters;
@@ -142,15 +147,17 @@ class CaseRun {
   const Case& case_;
   System system_;
   std::optional<Precision> prepared_;
+  torch::Device device_;
   Inputs inputs_;
   Outputs outputs_;
   CaseResult result_;
 };
 
-void run_cases(const Golden& golden, const Adapter& adapter, std::optional<Precision> prepared, GoldenResult& result) {
+void run_cases(const Golden& golden, const Adapter& adapter, std::optional<Precision> prepared, torch::Device device,
+               GoldenResult& result) {
   for (const Case& item : golden.cases) {
     try {
-      result.cases.push_back(CaseRun(golden, item, adapter(golden), prepared).run());
+      result.cases.push_back(CaseRun(golden, item, adapter(golden), prepared, device).run());
     } catch (const Unsupported& why) {
       result.cases.push_back({item.name, "unsupported", why.what(), {}});
     } catch (const std::exception& error) {
@@ -168,7 +175,7 @@ Comparison compare(const std::string& name, const Tensor& got, const Tensor& wan
     why << "shape " << (got.defined() ? got.sizes() : at::IntArrayRef{}) << ", recorded " << want.sizes();
     return {name, "differs", why.str(), kNaN, kNaN};
   }
-  const Tensor a = got.detach().to(torch::kFloat64), b = want.to(torch::kFloat64);
+  const Tensor a = got.detach().cpu().to(torch::kFloat64), b = want.to(torch::kFloat64);
   if (b.numel() == 0) return result;
   const Tensor finite = b.isfinite();
   const Tensor same = (a == b) | (a.isnan() & b.isnan());
@@ -190,7 +197,7 @@ double least_cosine(Precision precision) {
   return precision == Precision::kInt8 || precision == Precision::kInt8Weights ? 0.99 : 0.9;
 }
 
-GoldenResult run_golden(const fs::path& folder, std::optional<Precision> prepared) {
+GoldenResult run_golden(const fs::path& folder, std::optional<Precision> prepared, torch::Device device) {
   const Golden golden = read_golden(folder);
   GoldenResult result{golden.system, golden.variant, "passed", "", {}};
   const auto adapter = adapters().find(golden.system);
@@ -199,7 +206,7 @@ GoldenResult run_golden(const fs::path& folder, std::optional<Precision> prepare
     result.message = "no adapter for the system '" + golden.system + "'";
     return result;
   }
-  run_cases(golden, adapter->second, prepared, result);
+  run_cases(golden, adapter->second, prepared, device, result);
   for (const CaseResult& item : result.cases) {
     if (item.status == "failed") result.status = "failed";
     if (item.status == "unsupported" && result.status == "passed") result.status = "unsupported";

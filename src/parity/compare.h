@@ -33,7 +33,9 @@ Comparison compare(const std::string& name, const Tensor& got, const Tensor& wan
 /// @param prepared  the models are prepared first: no gradients and internals then, and outputs in another precision
 /// than
 ///                  float32 agree by their cosine with the record (see least_cosine())
-GoldenResult run_golden(const std::filesystem::path& folder, std::optional<Precision> prepared = {});
+/// @param device    where models and inputs lie
+GoldenResult run_golden(const std::filesystem::path& folder, std::optional<Precision> prepared = {},
+                        torch::Device device = torch::kCPU);
 
 /// How near outputs in this precision must come to the record.
 double least_cosine(Precision precision);

@@ -111,7 +111,7 @@ NameTable golden_names(const Golden& golden, const NameTable& base, Module& modu
 /// positions from `first` on without regard of the padding; OPT gives padding the position before the first.
 Tensor positions(const Json& config, const Tensor& mask, int64_t first) {
   if (config.value("model_type", "") == "opt") return (mask.cumsum(1) + first) * mask - 1;
-  return torch::arange(first, first + mask.size(1)).unsqueeze(0).expand_as(mask);
+  return torch::arange(first, first + mask.size(1), mask.options().dtype(torch::kInt64)).unsqueeze(0).expand_as(mask);
 }
 
 /// @param base  the golden with the base model's config
@@ -145,7 +145,7 @@ System adapted(const Golden& golden) {
       const int64_t added = tokens->vectors().size(0);
       Tensor at = positions(config, mask, added);
       if (tokens->labels(ids).size(1) > ids.size(1))
-        at = torch::cat({torch::arange(added).expand({ids.size(0), added}), at}, 1);
+        at = torch::cat({torch::arange(added, at.options()).expand({ids.size(0), added}), at}, 1);
       const Tensor logits = tokens->forward({ids, mask, {}}, at);
       return {{"logits", logits}, {"loss", next_token_loss(logits, tokens->labels(in.at("labels")))}};
     };

@@ -60,10 +60,12 @@ Tensor in_steps(Mixer& mixer, const Tensor& x, int64_t prefix, State& state) {
 }
 
 /// The same mixer, that computes in chunks.
-std::shared_ptr<Mixer> in_chunks(Json options, const SurveyedMixer& kind, const Golden& golden, const Case& item) {
+std::shared_ptr<Mixer> in_chunks(Json options, const SurveyedMixer& kind, const Golden& golden, const Case& item,
+                                 torch::Device device) {
   options["chunk"] = item.attributes.at("chunk");
   const auto mixer = mixers().make(options, "golden");
   load_weights(*mixer, Checkpoint::open(golden.folder / "model.safetensors"), kind.names);
+  mixer->to(device);
   return mixer;
 }
 
@@ -83,8 +85,8 @@ System mixer_system(const Golden& golden) {
       tokens.x = in.at("x").permute(kind.layout);
       length = tokens.x.size(1);
       if (in.contains("padding_mask")) tokens.mask = in.at("padding_mask").logical_not();
-      Tensor y =
-          item.call == "chunkwise" ? in_chunks(options, kind, golden, item)->forward(tokens) : mixer->forward(tokens);
+      Tensor y = item.call == "chunkwise" ? in_chunks(options, kind, golden, item, tokens.x.device())->forward(tokens)
+                                          : mixer->forward(tokens);
       if (item.call == "recurrent" || item.outputs.contains("state")) {
         state = mixer->start();
         const Tensor stepped = in_steps(*mixer, tokens.x, item.attributes.value("prefix", int64_t{1}), *state);

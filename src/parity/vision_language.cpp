@@ -22,13 +22,13 @@ Outputs run(VisionLanguage& model, const Golden& golden, const Case& item, const
   }
   if (item.call == "generate") {
     const Tensor made = generate(model, batch, generate_options(golden, item));
-    return {
-        {"sequences", item.attributes.value("includes_prompt", true) ? torch::cat({batch.text.ids, made}, 1) : made}};
+    return {{"sequences",
+             item.attributes.value("includes_prompt", true) ? torch::cat({batch.text.ids.cpu(), made}, 1) : made}};
   }
   MultimodalPrompt prompt = model.begin(batch);
   // The reference counts padding among the positions. Real tokens keep their distances, but what padding itself
   // computes is recorded as well.
-  prompt.tokens.at = torch::arange(prompt.tokens.x.size(1)).view({1, -1, 1});
+  prompt.tokens.at = torch::arange(prompt.tokens.x.size(1), batch.text.ids.options()).view({1, -1, 1});
   out["logits"] = model.logits(model.hidden(prompt.tokens, &prompt.state).x);
   if (in.contains("labels")) out["loss"] = next_token_loss(out["logits"], in.at("labels"));
   return out;

@@ -2,6 +2,7 @@
 
 #include "core/error.h"
 #include "language/encoder_decoder.h"
+#include "layers/device.h"
 #include "layers/prepare.h"
 #include "tasks/inputs.h"
 #include "tune/adapter.h"
@@ -41,10 +42,12 @@ void adapt(Model& model, const std::filesystem::path& adapter) {
 }
 
 Model open_adapted_model(const std::filesystem::path& folder, const std::filesystem::path& adapter,
-                         const std::string& precision) {
-  if (adapter.empty()) return open_model(folder, precision);
+                         const std::string& precision, const std::string& device) {
+  if (adapter.empty()) return open_model(folder, precision, device);
+  const torch::Device there = device_named(device, "--device");  // before anything is loaded
   Model model = open_model(folder);
   adapt(model, adapter);
+  model.module->to(there);
   if (!precision.empty()) prepare(*model.module, precision_of(precision, "--precision"));
   return model;
 }

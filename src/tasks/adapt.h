@@ -10,7 +10,7 @@ void adapt(Model& model, const std::filesystem::path& adapter);
 
 /// open_model() with an adapter on it where one is named; what the adapter changes is not packed then.
 Model open_adapted_model(const std::filesystem::path& folder, const std::filesystem::path& adapter,
-                         const std::string& precision = {});
+                         const std::string& precision = {}, const std::string& device = "cpu");
 
 /// An adapter for good: the change is in the model's parameters, as save_model() writes them.
 /// @throws Error for what no parameter can hold, bottlenecks and virtual tokens, and when the model is prepared

@@ -10,6 +10,7 @@
 #include "tasks/generate_text.h"
 #include "tasks/prompter.h"
 #include "text/jinja_strings.h"
+#include "vlm/moved.h"
 
 namespace tessera {
 TalkerFormat format_of(const Talker& talker, const Tokenizer& tokenizer) {
@@ -44,7 +45,7 @@ std::vector<Answer> Answerer::answer(const Tensor& pixels, const std::vector<std
   MultimodalBatch asked;
   asked.pictures.pixel_values = pixels;
   asked.text = batch(questions);
-  MultimodalPrompt prompt = talker_.begin(asked);
+  MultimodalPrompt prompt = talker_.begin(moved(asked, device_of(talker_)));
   const GenerateOptions options{
       .max_new_tokens = std::min(max_new_tokens_.value_or(longest_answer()), longest_answer()),
       .end_ids = {format_.end},

@@ -55,7 +55,7 @@ std::vector<LabelScore> best_labels(const std::vector<std::string>& labels, cons
 }
 
 std::vector<std::pair<int64_t, float>> best_of(const Tensor& scores, int64_t top) {
-  const Tensor values = scores.to(torch::kFloat32).contiguous();
+  const Tensor values = scores.to(torch::kCPU, torch::kFloat32).contiguous();
   const float* at = values.data_ptr<float>();
   std::vector<int64_t> order(static_cast<size_t>(values.numel()));
   std::iota(order.begin(), order.end(), int64_t{0});

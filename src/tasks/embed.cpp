@@ -9,6 +9,7 @@
 #include "core/progress.h"
 #include "encoders/classifier.h"
 #include "io/transform.h"
+#include "layers/device.h"
 #include "vlm/talker.h"
 
 namespace tessera {
@@ -94,7 +95,7 @@ Tensor finite(const Model& model, const Tensor& features) {
 }
 
 Tensor class_token_or_mean(Encoder& encoder, const Tensor& pixels) {
-  const Tokens tokens = encoder.forward(pixels);
+  const Tokens tokens = encoder.forward(pixels.to(device_of(encoder)));
   return tokens.prefix > 0 ? tokens.x.select(1, 0) : tokens.x.mean(1);
 }
 
@@ -104,7 +105,9 @@ std::function<Tensor(const Tensor&)> encoder_of(const Model& model) {
   if (auto* classifier = dynamic_cast<ImageClassifier*>(model.module.get())) {
     const auto children = classifier->named_children();
     const auto pool = std::dynamic_pointer_cast<Pool>(children["pool"]);
-    return [classifier, pool](const Tensor& pixels) { return pool->forward(classifier->encoder().forward(pixels)); };
+    return [classifier, pool](const Tensor& pixels) {
+      return pool->forward(classifier->encoder().forward(pixels.to(device_of(*classifier))));
+    };
   }
   auto& encoder = model.as<Encoder>("turn pictures into vectors");
   return [&encoder](const Tensor& pixels) { return class_token_or_mean(encoder, pixels); };

@@ -40,7 +40,7 @@ ClassScore ClassTest::run(ImageClassifier& model) const {
     const auto first = pixels_.begin() + static_cast<std::ptrdiff_t>(begin);
     const std::vector<Tensor> block(first,
                                     first + static_cast<std::ptrdiff_t>(std::min(kBlock, pixels_.size() - begin)));
-    blocks.push_back(model.forward(torch::stack(block)).to(torch::kFloat32));
+    blocks.push_back(model.forward(torch::stack(block)).to(torch::kCPU, torch::kFloat32));
   }
   const Tensor logits = torch::cat(blocks), ranks = true_ranks(logits, truth_);
   return {truth_.size(0), accuracy_at(ranks, 1), accuracy_at(ranks, 5),

@@ -7,6 +7,7 @@
 #include "decode/regular_expression.h"
 #include "decode/text_stream.h"
 #include "language/encoder_decoder.h"
+#include "layers/device.h"
 #include "tasks/embed.h"
 
 namespace tessera {
@@ -77,7 +78,7 @@ TextGenerator::Start TextGenerator::start(std::span<const std::string> prompts,
   Start start;
   if (auto* reader = dynamic_cast<EncoderDecoder*>(&language_)) {
     const torch::NoGradGuard no_gradient;
-    start.state = reader->start(reader->encode(text));
+    start.state = reader->start(reader->encode(moved(text, device_of(language_))));
     const Tensor first = torch::full({encoded.rows, 1}, reader->start_id(), torch::kInt64);
     start.prompt = text_prompt(language_, {first, {}, {}});
     start.before.resize(prompts.size());

@@ -15,6 +15,8 @@
 #include "data/image_folder.h"
 #include "io/checkpoint.h"
 #include "io/image.h"
+#include "layers/device.h"
+#include "layers/prepare.h"
 
 namespace tessera {
 namespace fs = std::filesystem;
@@ -146,8 +148,16 @@ fs::path default_model_folder() {
               remedy);
 }
 
-Model open_model(const fs::path& named, const std::string& precision) {
+Model open_model(const fs::path& named, const std::string& precision, const std::string& device) {
   const fs::path folder = named.empty() ? default_model_folder() : named;
+  if (const torch::Device there = device_named(device, "--device"); !there.is_cpu()) {
+    if (is_prepared_folder(folder))
+      throw Error("was prepared for the CPU", folder.string(), "name the published folder, with --precision");
+    Model model = load_model(folder);
+    model.module->to(there);
+    if (!precision.empty()) prepare(*model.module, precision_of(precision, "--precision"));
+    return model;
+  }
   if (!precision.empty()) return load_prepared_model(folder, precision_of(precision, "--precision"));
   return is_prepared_folder(folder) ? load_prepared_model(folder, {}) : load_model(folder);
 }

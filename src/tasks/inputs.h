@@ -39,7 +39,11 @@ std::filesystem::path default_model_folder();
 /// load_model() of the folder, or of the default one when it is empty.
 /// @param precision  load_prepared_model() in this one instead (see precision_names()); empty: none, but for a folder
 ///                   that was prepared
-Model open_model(const std::filesystem::path& folder, const std::string& precision = {});
+/// @param device     where its weights go (see device_named()). Elsewhere than on the CPU it is loaded, moved and then
+///                   prepared
+/// @throws Error also for a folder that was prepared, which is for the CPU, with another device
+Model open_model(const std::filesystem::path& folder, const std::string& precision = {},
+                 const std::string& device = "cpu");
 
 /// A number that tells models apart: a hash of the weights, the config and the processor's config.
 /// @throws Error when they cannot be read

@@ -5,6 +5,7 @@
 
 #include "core/progress.h"
 #include "language/encoder_decoder.h"
+#include "layers/device.h"
 #include "tasks/embed.h"
 
 namespace tessera {
@@ -43,7 +44,7 @@ Perplexity perplexity(const Model& model, const std::string& text, const Perplex
   const std::vector<int64_t> encoded = tokenizer_of(model).encode(text).ids;
   const auto length = static_cast<int64_t>(encoded.size());
   if (length < 2) throw Error("has less than two tokens", "text", "give a longer text");
-  const Tensor ids = torch::tensor(encoded, torch::kInt64);
+  const Tensor ids = torch::tensor(encoded, torch::kInt64).to(device_of(language));
   Perplexity result{.tokens = length, .predicted = length - 1};
   Progress progress("perplexity", length, "tokens");
   double sum = 0;

@@ -6,6 +6,7 @@
 #include "decode/text_stream.h"
 #include "language/encoder_decoder.h"
 #include "tasks/embed.h"
+#include "vlm/moved.h"
 
 namespace tessera {
 namespace {
@@ -85,12 +86,12 @@ std::vector<Tensor> Prompter::encode(const ImageBatch& pictures, const std::stri
                 "add the folder qformer_tokenizer that is published with the model");
   if (const auto& reads = model_.instruction_tokenizer)
     batch.instruction.ids = one_text(reads->encode(instruction).ids).ids.expand({picture_count(pictures), -1});
-  return vision_->picture_tokens(batch);
+  return vision_->picture_tokens(moved(batch, device_of(*vision_)));
 }
 
 MultimodalPrompt Prompter::begin(const std::vector<Tensor>& pictures, const std::vector<int64_t>& ids) const {
   const torch::NoGradGuard no_gradient;
-  if (vision_) return vision_->begin(pictures, one_text(ids));
+  if (vision_) return vision_->begin(pictures, moved(one_text(ids), device_of(*vision_)));
   return {text_prompt(language_, one_text(ids)), language_.start()};
 }
 

@@ -211,15 +211,28 @@ void Adapter::merge_for_good() {
   detach();
 }
 
+namespace {
+
+/// The rows of a layer's parameters that a variation concerns, as they are now: a model that was moved has others than
+/// it had when the adapter was attached.
+LayerWeights rows_of(const torch::nn::Module& layer, int64_t begin, int64_t count) {
+  const LayerWeights whole = weights_of(layer);
+  const auto rows = [&](const Tensor& x) { return x.defined() ? x.narrow(0, begin, count) : x; };
+  return {rows(whole.weight), rows(whole.bias)};
+}
+
+}  // namespace
+
 void Adapter::put_in(const std::function<void(const Tensor& parameter, const Tensor& value)>& replace) {
   const torch::NoGradGuard no_grad;
   // What cannot be merged says so before anything is replaced.
   for (const Site& site : sites_)
     if (auto* bottleneck = dynamic_cast<Bottleneck*>(site.variation.get())) bottleneck->merged(site.part);
   for (const Site& site : sites_) {
-    const LayerWeights merged = site.variation->merged(site.part);
-    replace(site.part.weight, merged.weight);
-    if (merged.bias.defined() && !merged.bias.is_same(site.part.bias)) replace(site.part.bias, merged.bias);
+    const LayerWeights part = rows_of(*site.layer, site.variation->begin, site.part.weight.size(0));
+    const LayerWeights merged = site.variation->merged(part);
+    replace(part.weight, merged.weight);
+    if (merged.bias.defined() && !merged.bias.is_same(part.bias)) replace(part.bias, merged.bias);
   }
 }
 

@@ -160,7 +160,9 @@ Tokens Talker::join(const std::vector<Tensor>& pictures, const TextBatch& text) 
   Tokens joined = VisionLanguage::join(tokens, text);
   const Names names = names_in(text, options().placeholder_id, begin_id_, asking_);
   if (names.ids.empty()) return joined;
-  const auto index = [](const std::vector<int64_t>& values) { return torch::tensor(values, torch::kInt64); };
+  const auto index = [&](const std::vector<int64_t>& values) {
+    return torch::tensor(values, torch::kInt64).to(text.ids.device());
+  };
   const Tensor counts = text.ids.eq(options().placeholder_id).sum(1).div(length_, "floor");
   const Tensor named =
       unit(dual().encode_text(pad_texts(names.ids, {.longest = dual().text().context()})).to(torch::kFloat32));

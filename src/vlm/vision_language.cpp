@@ -2,8 +2,10 @@
 
 #include "io/published_config.h"
 #include "language/encoder_decoder.h"
+#include "layers/device.h"
 #include "layers/family.h"
 #include "text/encodings.h"
+#include "vlm/moved.h"
 #include "vlm/splice.h"
 
 namespace tessera {
@@ -34,6 +36,14 @@ Tokens VisionLanguage::bridged(const Tensor& pixels, const Tensor& real, const T
     visual.prefix = visual.suffix = 0;
   }
   return bridge_->forward(visual, instruction.ids.defined() ? &instruction : nullptr);
+}
+
+MultimodalBatch moved(const MultimodalBatch& batch, torch::Device device) {
+  MultimodalBatch there = batch;
+  there.pictures.pixel_values = moved(batch.pictures.pixel_values, device);
+  there.pictures.pixel_mask = moved(batch.pictures.pixel_mask, device);
+  there.text = moved(batch.text, device), there.instruction = moved(batch.instruction, device);
+  return there;
 }
 
 int64_t picture_count(const ImageBatch& pictures) {
@@ -162,7 +172,7 @@ MultimodalPrompt VisionLanguage::begin(const std::vector<Tensor>& pictures, cons
 }
 
 Tensor VisionLanguage::forward(const MultimodalBatch& batch) {
-  MultimodalPrompt prompt = begin(batch);
+  MultimodalPrompt prompt = begin(moved(batch, device_of(*this)));
   return logits(hidden(prompt.tokens, &prompt.state).x);
 }
 
@@ -189,7 +199,7 @@ std::shared_ptr<VisionLanguage> make_vision_language(const Json& options, const 
 
 Tensor generate(VisionLanguage& model, const MultimodalBatch& batch, const GenerateOptions& options) {
   const torch::NoGradGuard no_gradient;
-  MultimodalPrompt prompt = model.begin(batch);
+  MultimodalPrompt prompt = model.begin(moved(batch, device_of(model)));
   return as_rows(decode(model, prompt, prompt.state, options), options.padding_id);
 }
 

@@ -1,0 +1,26 @@
+#pragma once
+#include <torch/nn/module.h>
+#include <torch/types.h>
+
+#include <string>
+
+#include "core/text_batch.h"
+
+namespace tessera {
+
+/// "cpu", "cuda" (the first GPU) or "cuda:N".
+/// @param where  what gave the name, for the message
+/// @throws Error for another name, for a LibTorch without CUDA, and where there is no such GPU
+torch::Device device_named(const std::string& name, const std::string& where);
+
+/// Where the weights of a model lie. What enters a model (pixels, ids, masks) is moved there; layers make their tensors
+/// where their inputs are.
+torch::Device device_of(const torch::nn::Module& model);
+
+/// All three there; undefined ones stay so.
+TextBatch moved(const TextBatch& text, torch::Device device);
+
+/// x there; undefined where it is.
+inline torch::Tensor moved(const torch::Tensor& x, torch::Device device) { return x.defined() ? x.to(device) : x; }
+
+}  // namespace tessera
