@@ -6,6 +6,8 @@
 #include <iostream>
 
 #include "apps/decoding_arguments.h"
+#include "apps/max_memory.h"
+#include "apps/picture_arguments.h"
 #include "core/error.h"
 #include "core/files.h"
 #include "core/stop.h"
@@ -104,6 +106,8 @@ std::function<int()> declare(CLI::App& command) {
   command.add_option("--adapter", arguments->adapter, "A PEFT folder, as tessera tune writes it");
   add_precision(command, arguments->precision);
   add_device(command, arguments->device);
+  add_fast_decode(command);
+  add_max_memory(command);
   command.add_flag("--json", arguments->json, "One JSON object for each answer: input, text, log_probability");
   arguments->decoding.declare(command);
   command.footer("Example: tessera chat --image picture.png");

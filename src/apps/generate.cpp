@@ -3,6 +3,7 @@
 #include <numeric>
 
 #include "apps/decoding_arguments.h"
+#include "apps/max_memory.h"
 #include "core/files.h"
 #include "core/stop.h"
 #include "tasks/adapt.h"
@@ -93,6 +94,7 @@ std::function<int()> declare(CLI::App& command) {
   command.add_option("--adapter", arguments->adapter, "A PEFT folder, as tessera tune writes it");
   add_precision(command, arguments->precision);
   add_device(command, arguments->device);
+  add_max_memory(command);
   command.add_flag("--json", arguments->json, "One JSON object a line: input, text, tokens, log_probability, finish");
   command.add_option("--batch", arguments->text.batch, "Prompts at a time")
       ->check(CLI::PositiveNumber)

@@ -14,6 +14,9 @@ struct PictureHelp {
   bool images = true;                                ///< whether pictures are named as such: `images` and --stdin-list
 };
 
+/// Declares --fast-decode, which is for the whole process.
+void add_fast_decode(CLI::App& command);
+
 /// The arguments of the verbs that show many pictures to a model.
 struct PictureArguments {
   std::vector<std::string> images;

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "core/memory_limit.h"
+
 namespace tessera {
 namespace {
 
@@ -15,6 +17,19 @@ Tensor on_cpu(const Tensor& logits) {
 
 Tensor index(const std::vector<int64_t>& rows, torch::Device device = torch::kCPU) {
   return torch::tensor(rows, torch::kInt64).to(device);
+}
+
+constexpr int64_t kFirstPiece = 32;
+
+/// Some of the tokens of a prompt.
+Tokens piece_of(const Tokens& tokens, int64_t begin, int64_t count) {
+  const auto part = [&](const Tensor& x) { return x.defined() ? x.narrow(1, begin, count) : x; };
+  Tokens piece = tokens;
+  piece.x = part(tokens.x);
+  piece.mask = part(tokens.mask);
+  piece.at = part(tokens.at);
+  piece.ids = part(tokens.ids);
+  return piece;
 }
 
 }  // namespace
@@ -30,6 +45,11 @@ Continuation::Continuation(LanguageModel& model, LanguageState& state, const Pro
     prompt_ = tokens;
     origin_ = torch::arange(tokens.x.size(0), tokens.x.options().dtype(torch::kInt64));
   }
+  // What sees all of the prompt, or begins anew at a length, is read at once.
+  if (memory_is_limited() && !keep_hidden && !tokens.span.defined() && !may_outgrow_) {
+    read_in_pieces(tokens);
+    return;
+  }
   const Tokens read = model.hidden(tokens, &state);
   // The head is the widest layer, so it is given the last tokens alone.
   hidden_ = last_real(read.x, tokens.mask);
@@ -43,6 +63,28 @@ std::span<const float> Continuation::logits(int64_t row) const {
 
 void Continuation::read(const Tokens& tokens) {
   hidden_ = last_real(model_.hidden(tokens, &state_).x, tokens.mask);
+  logits_ = on_cpu(model_.logits(hidden_));
+}
+
+/// As read(), with hidden layers for some of the tokens at a time: as many as leave half of the room, by what those
+/// before them took.
+void Continuation::read_in_pieces(const Tokens& tokens) {
+  const int64_t length = tokens.x.size(1);
+  int64_t piece = kFirstPiece;
+  for (int64_t begin = 0; begin < length;) {
+    const int64_t count = std::min(piece, length - begin);
+    const TensorGrowth growth;
+    const Tokens part = piece_of(tokens, begin, count);
+    const Tensor last = last_real(model_.hidden(part, &state_).x, part.mask);
+    // A row whose padding has begun ends before this piece.
+    hidden_ = hidden_.defined() && part.mask.defined()
+                  ? torch::where(part.mask.to(torch::kBool).any(1, /*keepdim=*/true), last, hidden_)
+                  : last;
+    begin += count;
+    const double fitting =
+        static_cast<double>(memory_room()) / 2 / static_cast<double>(std::max<int64_t>(growth.most(), 1));
+    piece = std::max<int64_t>(1, static_cast<int64_t>(static_cast<double>(count) * std::min(fitting, 2.0)));
+  }
   logits_ = on_cpu(model_.logits(hidden_));
 }
 

@@ -35,6 +35,7 @@ class Continuation {
 
  private:
   void read(const Tokens& tokens);
+  void read_in_pieces(const Tokens& tokens);
   void begin_anew(int64_t next);
 
   LanguageModel& model_;

@@ -150,9 +150,28 @@ void read_rows(Decoder& decoder, Image& image, uint8_t* cmyk_row) {
   jpeg_finish_decompress(&decoder.info);
 }
 
-}  // namespace
+using Needed = std::function<PictureSize(PictureSize)>;
 
-Image decode_jpeg(Bytes bytes, const std::string& name, const DecodeOptions& options) {
+/// The least of 1/8, 1/4, 1/2 and 1 that leaves the picture the size that is needed. The other eighths have no kernels.
+unsigned eighths(PictureSize have, PictureSize needed) {
+  for (const unsigned scale : {1U, 2U, 4U}) {
+    const auto left = [scale](int64_t side) { return (side * scale + 7) / 8; };
+    if (left(have.height) >= needed.height && left(have.width) >= needed.width) return scale;
+  }
+  return 8;
+}
+
+/// Has the picture decoded fast; between its header and its rows.
+void make_fast(jpeg_decompress_struct& info, const PictureSize& needed, bool turned) {
+  const PictureSize have{info.image_height, info.image_width};
+  info.scale_num = eighths(have, turned ? PictureSize{needed.width, needed.height} : needed);
+  info.scale_denom = 8;
+  info.dct_method = JDCT_IFAST;
+  info.do_fancy_upsampling = FALSE;
+}
+
+/// @param needed  empty: all of it, exactly
+Image decode(Bytes bytes, const std::string& name, const DecodeOptions& options, const Needed& needed) {
   Decoder decoder(bytes);
   if (decoder.info.src == nullptr) fail(decoder, name);
   bool refined = false;  // later scans refine the picture, and nothing tells whether one was still to come
@@ -167,7 +186,13 @@ Image decode_jpeg(Bytes bytes, const std::string& name, const DecodeOptions& opt
 
   decoder.info.out_color_space = output_space(decoder.info);
   const bool cmyk = decoder.info.out_color_space == JCS_CMYK;
-  Image image(decoder.info.image_height, decoder.info.image_width,
+  if (needed) {
+    const bool turned = orientation > 4;  // by a quarter
+    const int64_t height = decoder.info.image_height, width = decoder.info.image_width;
+    make_fast(decoder.info, needed(turned ? PictureSize{width, height} : PictureSize{height, width}), turned);
+  }
+  if (!decoder.guarded([&] { jpeg_calc_output_dimensions(&decoder.info); })) fail(decoder, name);
+  Image image(decoder.info.output_height, decoder.info.output_width,
               decoder.info.out_color_space == JCS_GRAYSCALE ? 1 : 3);
   std::vector<uint8_t> cmyk_row(cmyk ? static_cast<size_t>(image.width) * 4 : 0);
   const bool decoded = decoder.guarded([&] {
@@ -179,6 +204,16 @@ Image decode_jpeg(Bytes bytes, const std::string& name, const DecodeOptions& opt
     throw Error("the JPEG ends before its last scan", name, "get the file again");
   }
   return oriented(std::move(image), orientation);
+}
+
+}  // namespace
+
+Image decode_jpeg(Bytes bytes, const std::string& name, const DecodeOptions& options) {
+  return decode(bytes, name, options, {});
+}
+
+Image decode_jpeg_fast(Bytes bytes, const std::string& name, const DecodeOptions& options, const Needed& needed) {
+  return decode(bytes, name, options, needed);
 }
 
 }  // namespace tessera

@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <cmath>
 #include <numbers>
+#include <type_traits>
 
 #include "core/error.h"
+#include "io/resize_part.h"
 
 // The inner loops are written for the vectoriser; a second version for AVX2 is chosen when the program is loaded.
 // The sanitizers do not support the choice.
@@ -62,7 +64,31 @@ struct Weights {
   int bits = 0;  // fractional bits, for integers
 
   const W* row(int64_t i) const { return weights.data() + i * taps; }
+  int64_t end(int64_t i) const { return first[static_cast<size_t>(i)] + count[static_cast<size_t>(i)]; }
 };
+
+/// Those of some target positions alone.
+template <class W>
+Weights<W> some_of(const Weights<W>& all, int64_t begin, int64_t number) {
+  const auto part = [&](const auto& list, int64_t each) {
+    return std::decay_t<decltype(list)>(list.begin() + begin * each, list.begin() + (begin + number) * each);
+  };
+  return {all.taps, part(all.first, 1), part(all.count, 1), part(all.weights, all.taps), all.bits};
+}
+
+/// The source positions that the weights read: [begin, end).
+struct Span {
+  int64_t begin, end;
+};
+template <class W>
+Span read_by(const Weights<W>& weights) {
+  Span span{weights.first.front(), 0};
+  for (size_t i = 0; i < weights.first.size(); ++i) {
+    span.begin = std::min(span.begin, weights.first[i]);
+    span.end = std::max(span.end, weights.end(static_cast<int64_t>(i)));
+  }
+  return span;
+}
 
 Weights<double> weights_of(int64_t from, int64_t to, Filter filter) {
   const double scale = static_cast<double>(from) / static_cast<double>(to);
@@ -164,20 +190,23 @@ TESSERA_CLONES void accumulate(const float* in, float weight, float* sums, int64
 
 // Columns first, on those source rows alone that the second pass reads.
 template <class T, class W>
-Raster<T> resize_columns(const Raster<T>& image, int64_t width, const Weights<W>& weights) {
-  Raster<T> out(image.height, width, image.channels);
-  for (int64_t y = 0; y < image.height; ++y) resize_row(image.row(y), out.row(y), weights, width, image.channels);
+Raster<T> resize_columns(const Raster<T>& image, Span rows, const Weights<W>& weights) {
+  const auto width = static_cast<int64_t>(weights.first.size());
+  Raster<T> out(rows.end - rows.begin, width, image.channels);
+  for (int64_t y = 0; y < out.height; ++y)
+    resize_row(image.row(rows.begin + y), out.row(y), weights, width, image.channels);
   return out;
 }
 
+/// @param image  the source from row `from` on
 template <class T, class W>
-Raster<T> resize_rows(const Raster<T>& image, int64_t height, const Weights<W>& weights) {
-  Raster<T> out(height, image.width, image.channels);
+Raster<T> resize_rows(const Raster<T>& image, int64_t from, const Weights<W>& weights) {
+  Raster<T> out(static_cast<int64_t>(weights.first.size()), image.width, image.channels);
   const int64_t count = image.width * image.channels;
   std::vector<W> sums(static_cast<size_t>(count));
-  for (int64_t y = 0; y < height; ++y) {
+  for (int64_t y = 0; y < out.height; ++y) {
     std::fill(sums.begin(), sums.end(), half<W>(weights.bits));
-    const int64_t first = weights.first[static_cast<size_t>(y)];
+    const int64_t first = weights.first[static_cast<size_t>(y)] - from;
     for (int64_t k = 0; k < weights.count[static_cast<size_t>(y)]; ++k) {
       accumulate(image.row(first + k), weights.row(y)[k], sums.data(), count);
     }
@@ -188,37 +217,54 @@ Raster<T> resize_rows(const Raster<T>& image, int64_t height, const Weights<W>& 
 }
 
 template <class T>
-Raster<T> nearest(const Raster<T>& image, int64_t height, int64_t width) {
-  Raster<T> out(height, width, image.channels);
+Raster<T> cut(const Raster<T>& image, Span rows, int64_t left, int64_t width) {
+  Raster<T> out(rows.end - rows.begin, width, image.channels);
+  for (int64_t y = 0; y < out.height; ++y)
+    std::copy_n(image.row(rows.begin + y) + left * image.channels, width * image.channels, out.row(y));
+  return out;
+}
+
+template <class T>
+Raster<T> nearest(const Raster<T>& image, int64_t height, int64_t width, const Part& part) {
+  Raster<T> out(part.height, part.width, image.channels);
   const auto source = [](int64_t i, int64_t from, int64_t to) {
     const double at = (static_cast<double>(i) + 0.5) * (static_cast<double>(from) / static_cast<double>(to));
     return std::min(from - 1, static_cast<int64_t>(at));
   };
-  for (int64_t y = 0; y < height; ++y) {
-    const T* row = image.row(source(y, image.height, height));
-    for (int64_t x = 0; x < width; ++x) {
-      const T* pixel = row + source(x, image.width, width) * image.channels;
+  for (int64_t y = 0; y < part.height; ++y) {
+    const T* row = image.row(source(part.top + y, image.height, height));
+    for (int64_t x = 0; x < part.width; ++x) {
+      const T* pixel = row + source(part.left + x, image.width, width) * image.channels;
       std::copy_n(pixel, image.channels, &out.at(y, x, 0));
     }
   }
   return out;
 }
 
-template <class T, class MakeWeights>
-Raster<T> resample(const Raster<T>& image, int64_t height, int64_t width, Filter filter, MakeWeights&& make) {
-  if (image.empty()) throw Error("an empty picture cannot be resized", "resize");
+void check_part(int64_t height, int64_t width, const Part& part) {
   if (height <= 0 || width <= 0) throw Error("the size must be positive", "resize", "give a height and width above 0");
-  if (height == image.height && width == image.width) return image;
-  if (filter == Filter::kNearest) return nearest(image, height, width);
-  const auto columns = [&](const Raster<T>& in) {
-    return resize_columns(in, width, make(weights_of(in.width, width, filter)));
+  if (part.height <= 0 || part.width <= 0) throw Error("the part is empty", "resize");
+  if (part.top < 0 || part.left < 0 || part.height > height - part.top || part.width > width - part.left)
+    throw Error("the part reaches outside of the picture", "resize", "crop the whole picture instead");
+}
+
+template <class T, class MakeWeights>
+Raster<T> resample(const Raster<T>& image, int64_t height, int64_t width, const Part& part, Filter filter,
+                   MakeWeights&& make) {
+  if (image.empty()) throw Error("an empty picture cannot be resized", "resize");
+  check_part(height, width, part);
+  const Span kept{part.top, part.top + part.height};
+  if (height == image.height && width == image.width) return cut(image, kept, part.left, part.width);
+  if (filter == Filter::kNearest) return nearest(image, height, width, part);
+  // Weights are made of the whole axis: in fixed point, their precision depends on the largest of all.
+  const auto columns = [&](Span rows) {
+    if (width == image.width) return cut(image, rows, part.left, part.width);
+    return resize_columns(image, rows, some_of(make(weights_of(image.width, width, filter)), part.left, part.width));
   };
-  const auto rows = [&](const Raster<T>& in) {
-    return resize_rows(in, height, make(weights_of(in.height, height, filter)));
-  };
-  if (width == image.width) return rows(image);
-  if (height == image.height) return columns(image);
-  return rows(columns(image));
+  if (height == image.height) return columns(kept);
+  const auto rows = some_of(make(weights_of(image.height, height, filter)), part.top, part.height);
+  const Span read = read_by(rows);
+  return resize_rows(columns(read), read.begin, rows);
 }
 
 constexpr struct {
@@ -238,13 +284,18 @@ std::optional<Filter> filter_of(const std::string& name) {
 
 const char* filter_name(Filter filter) { return kFilters[static_cast<size_t>(filter)].name; }
 
-Image resize(const Image& image, int64_t height, int64_t width, Filter filter, Arithmetic arithmetic) {
-  return resample(image, height, width, filter,
+Image resize_part(const Image& image, int64_t height, int64_t width, const Part& part, Filter filter,
+                  Arithmetic arithmetic) {
+  return resample(image, height, width, part, filter,
                   [&](const Weights<double>& exact) { return fixed_point(exact, arithmetic); });
 }
 
+Image resize(const Image& image, int64_t height, int64_t width, Filter filter, Arithmetic arithmetic) {
+  return resize_part(image, height, width, {0, 0, height, width}, filter, arithmetic);
+}
+
 FloatImage resize(const FloatImage& image, int64_t height, int64_t width, Filter filter) {
-  return resample(image, height, width, filter, single);
+  return resample(image, height, width, {0, 0, height, width}, filter, single);
 }
 
 }  // namespace tessera

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "core/error.h"
+#include "io/resize_part.h"
 
 namespace tessera {
 namespace {
@@ -64,11 +65,16 @@ Image window(const Image& image, int64_t top, int64_t left, int64_t height, int6
   return out;
 }
 
-Image center_crop(const Image& image, int64_t height, int64_t width, Centre centre, Colour fill) {
+Part middle_of(int64_t height, int64_t width, int64_t crop_height, int64_t crop_width, Centre centre) {
   const auto start = [centre](int64_t have, int64_t want) {
     return have >= want ? half_of(have - want, centre) : -((want - have) / 2);
   };
-  return window(image, start(image.height, height), start(image.width, width), height, width, fill);
+  return {start(height, crop_height), start(width, crop_width), crop_height, crop_width};
+}
+
+Image center_crop(const Image& image, int64_t height, int64_t width, Centre centre, Colour fill) {
+  const Part middle = middle_of(image.height, image.width, height, width, centre);
+  return window(image, middle.top, middle.left, height, width, fill);
 }
 
 Image pad_to_square(const Image& image, Colour fill) {

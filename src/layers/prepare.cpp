@@ -8,10 +8,11 @@
 #include <set>
 
 #include "core/error.h"
+#include "core/process_memory.h"
 #include "core/progress.h"
 #include "core/shape_text.h"
 #include "kernels/packed_linear.h"
-#include "layers/weights.h"
+#include "layers/weight_loader.h"
 
 namespace tessera {
 namespace {
@@ -32,16 +33,43 @@ void each_module(ModuleType& model, const Visit& visit) {
   for (const auto& item : model.named_modules("", /*include_self=*/false)) visit(item.key(), *item.value());
 }
 
-void widen(Tensor& tensor) {
-  if (tensor.scalar_type() != torch::kFloat64) tensor.set_data(tensor.to(torch::kFloat32));
+/// What was prepared on another device than the CPU keeps its tensors, narrow ones among them.
+using NarrowOnes = std::set<const c10::TensorImpl*>;
+
+/// What is not packed becomes float32.
+void widen(Tensor tensor, const NarrowOnes& narrow) {
+  if (!tensor.defined() || !tensor.is_floating_point() || is_packed_away(tensor)) return;
+  if (tensor.scalar_type() == torch::kFloat64 || narrow.contains(tensor.unsafeGetTensorImpl())) return;
+  tensor.set_data(tensor.to(torch::kFloat32));
 }
 
-constexpr const char* kFormat = "tessera-prepared-1";  // changes with the order of numbers in a panel
-constexpr const char* kPacked = ":packed.";            // behind the path of a part, which has no colon
+void widen_own(torch::nn::Module& module, const NarrowOnes& narrow) {
+  for (const auto& tensor : module.parameters(/*recurse=*/false)) widen(tensor, narrow);
+  for (const auto& tensor : module.buffers(/*recurse=*/false)) widen(tensor, narrow);
+}
 
-}  // namespace
+/// Packs a part that has its weights. @param part  gets what became of it
+void pack(torch::nn::Module& module, Precision precision, PreparedPart& part, NarrowOnes& narrow) {
+  auto* preparable = dynamic_cast<Preparable*>(&module);
+  part.left = preparable ? preparable->prepare(precision) : "has no fast form";
+  if (preparable && part.left.empty())
+    for (const Tensor& tensor : module.parameters(/*recurse=*/false))
+      if (!tensor.is_cpu()) narrow.insert(tensor.unsafeGetTensorImpl());
+  widen_own(module, narrow);
+  if (!preparable || !part.left.empty()) return;
+  part.bytes = preparable->packed_bytes();
+  part.sparse = preparable->packed().contains("places");
+}
 
-std::vector<PreparedPart> prepare(Module& model, Precision precision) {
+/// What a part was packed from: pages of the file, and copies that the process would keep for others.
+void give_back(const WeightLoader& loader, const PreparedPart& part) {
+  constexpr int64_t kWorthwhile = 1 << 18;  // parameters
+  loader.give_back(part.path);
+  if (part.parameters >= kWorthwhile) give_back_freed_memory();
+}
+
+/// prepare(). @param loader  if not null, fills each part before it is packed
+std::vector<PreparedPart> prepare_parts(Module& model, Precision precision, WeightLoader* loader) {
   const torch::NoGradGuard no_gradient;
   model.eval();
   std::vector<PreparedPart> parts;
@@ -53,23 +81,33 @@ std::vector<PreparedPart> prepare(Module& model, Precision precision) {
     parts.push_back(std::move(part));
     modules.push_back(&module);
   });
-  std::set<const c10::TensorImpl*> on_device;  // what is narrow now, and stays so
+  NarrowOnes narrow;
   Progress progress("packing", static_cast<int64_t>(parts.size()), "parts");
   for (size_t i = 0; i < parts.size(); ++i) {
-    PreparedPart& part = parts[i];
-    auto* preparable = dynamic_cast<Preparable*>(modules[i]);
-    part.left = preparable ? preparable->prepare(precision) : "has no fast form";
-    if (preparable && part.left.empty()) {
-      for (const Tensor& tensor : modules[i]->parameters(/*recurse=*/false))
-        if (!tensor.is_cpu()) on_device.insert(tensor.unsafeGetTensorImpl());
-      part.bytes = preparable->packed_bytes();
-      part.sparse = preparable->packed().contains("places");
-    }
-    progress.step(1, part.path);
+    if (loader) loader->fill(parts[i].path);
+    pack(*modules[i], precision, parts[i], narrow);
+    if (loader) give_back(*loader, parts[i]);
+    progress.step(1, parts[i].path);
   }
-  for (auto& [path, tensor] : named_tensors(model))
-    if (tensor.is_floating_point() && !is_packed_away(tensor) && !on_device.contains(tensor.unsafeGetTensorImpl()))
-      widen(tensor);
+  if (loader) loader->fill_rest();
+  for (const auto& [path, tensor] : named_tensors(model)) widen(tensor, narrow);
+  return parts;
+}
+
+constexpr const char* kFormat = "tessera-prepared-1";  // changes with the order of numbers in a panel
+constexpr const char* kPacked = ":packed.";            // behind the path of a part, which has no colon
+
+}  // namespace
+
+std::vector<PreparedPart> prepare(Module& model, Precision precision) {
+  return prepare_parts(model, precision, nullptr);
+}
+
+std::vector<PreparedPart> load_and_prepare(Module& model, const Checkpoint& checkpoint, const NameTable& names,
+                                           Precision precision, StoredTensors* stored) {
+  WeightLoader loader(model, checkpoint, names, /*keep_types=*/true);
+  auto parts = prepare_parts(model, precision, &loader);
+  if (stored) *stored = loader.stored();
   return parts;
 }
 
@@ -91,6 +129,16 @@ Precision prepared_precision(const Checkpoint& file) {
   if (!metadata.contains("format") || metadata.at("format") != kFormat || !metadata.contains("precision"))
     throw Error("is no file of prepared weights", file.path().string(), "`tessera prepare` writes one");
   return precision_of(metadata.at("precision"), file.path().string());
+}
+
+int64_t weight_bytes(const Module& model) {
+  int64_t bytes = 0;
+  for (const auto& [path, tensor] : named_tensors(model))
+    if (!is_packed_away(tensor)) bytes += static_cast<int64_t>(tensor.nbytes());
+  each_module(model, [&](const std::string&, const torch::nn::Module& module) {
+    if (const auto* preparable = dynamic_cast<const Preparable*>(&module)) bytes += preparable->packed_bytes();
+  });
+  return bytes;
 }
 
 bool is_prepared(const Module& model) {

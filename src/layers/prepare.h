@@ -6,6 +6,7 @@
 #include "io/checkpoint.h"
 #include "layers/module.h"
 #include "layers/preparable.h"
+#include "layers/weights.h"
 
 namespace tessera {
 
@@ -26,6 +27,14 @@ struct PreparedPart {
 /// @return every part that has parameters of its own
 std::vector<PreparedPart> prepare(Module& model, Precision precision);
 
+/// load_weights() and prepare() in one: each part is packed as soon as it is read, and the pages of the file that it
+/// was read from are given back, so that no more than one part lies in memory both packed and unpacked.
+/// @param model   not filled yet
+/// @param stored  if not null, gets what load_weights() returns
+/// @throws Error as load_weights() does; the model is of no use then
+std::vector<PreparedPart> load_and_prepare(Module& model, const Checkpoint& checkpoint, const NameTable& names,
+                                           Precision precision, StoredTensors* stored = nullptr);
+
 /// Writes what prepare() made, for load_prepared(): packed weights as they are in memory, other tensors under their
 /// paths. @throws Error where the file cannot be written
 void save_prepared(const Module& model, Precision precision, const std::filesystem::path& file);
@@ -38,6 +47,9 @@ Precision load_prepared(Module& model, const std::filesystem::path& file);
 
 /// That of the file, which save_prepared() wrote. @throws Error where it is another's
 Precision prepared_precision(const Checkpoint& file);
+
+/// The memory that the weights of a model take, packed or not, in bytes.
+int64_t weight_bytes(const Module& model);
 
 /// Whether weights of the model are packed.
 bool is_prepared(const Module& model);

@@ -144,8 +144,7 @@ Model load_prepared_model(const fs::path& path, std::optional<Precision> precisi
   } else if (!precision) {
     throw Error("was not prepared", path.string(), "choose a precision");
   } else {
-    model.stored = load_weights(*model.module, Checkpoint::open(path), model.names, /*keep_types=*/true);
-    auto found = prepare(*model.module, *precision);
+    auto found = load_and_prepare(*model.module, Checkpoint::open(path), model.names, *precision, &model.stored);
     if (parts) *parts = std::move(found);
   }
   load_companions(model, path);

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "core/error.h"
+#include "io/resize_part.h"
 
 namespace tessera::detail {
 namespace {
@@ -87,23 +88,40 @@ Sides on_canvas(int64_t height, int64_t width, Sides canvas) {
 }
 
 // A thin picture scaled to a shortest edge may get any length; what no memory holds is refused.
-Image resized(const Image& image, Sides sides, const ImageProcessorOptions& options) {
+void check_pixels(const Image& image, Sides sides) {
   constexpr int64_t kMaxPixels = int64_t{1} << 28;
   if (sides.width > kMaxPixels / sides.height) {
     throw Error("a picture of " + std::to_string(image.width) + " x " + std::to_string(image.height) +
                     " would have more than 2^28 pixels after resizing",
                 "resize", "crop it to a less extreme shape");
   }
+}
+
+Image resized(const Image& image, Sides sides, const ImageProcessorOptions& options) {
+  check_pixels(image, sides);
   return resize(image, sides.height, sides.width, options.filter, options.arithmetic);
+}
+
+// The middle alone where the picture is larger than that; else all of it.
+Image resized_middle(const Image& image, Sides sides, Sides kept, const ImageProcessorOptions& options) {
+  if (kept.height > sides.height || kept.width > sides.width) return resized(image, sides, options);
+  check_pixels(image, sides);
+  const Part middle = middle_of(sides.height, sides.width, kept.height, kept.width, options.centre);
+  return resize_part(image, sides.height, sides.width, middle, options.filter, options.arithmetic);
 }
 
 // Only the middle of a resized picture is kept, by the family's own rule and by the crop.
 Image resized_and_cropped(Image image, const ImageProcessorOptions& options) {
-  if (options.resize) image = resized(image, target_size(image.height, image.width, options), options);
-  if (options.resize && options.size_rule == SizeRule::kCropPercent && options.shortest_edge < kSqueezeFrom) {
-    image = center_crop(image, options.shortest_edge, options.shortest_edge, options.centre);
+  const bool by_percent =
+      options.resize && options.size_rule == SizeRule::kCropPercent && options.shortest_edge < kSqueezeFrom;
+  const Sides square{options.shortest_edge, options.shortest_edge}, crop{options.crop_height, options.crop_width};
+  if (options.resize) {
+    const Sides sides = target_size(image.height, image.width, options);
+    image = by_percent || options.crop ? resized_middle(image, sides, by_percent ? square : crop, options)
+                                       : resized(image, sides, options);
   }
-  if (options.crop) image = center_crop(image, options.crop_height, options.crop_width, options.centre, options.fill);
+  if (by_percent) image = center_crop(image, square.height, square.width, options.centre);
+  if (options.crop) image = center_crop(image, crop.height, crop.width, options.centre, options.fill);
   return image;
 }
 
@@ -174,6 +192,20 @@ Sides target_size(int64_t height, int64_t width, const ImageProcessorOptions& op
   }
   if (options.longest_edge > 0) return by_both(height, width, options.shortest_edge, options.longest_edge);
   return by_shortest(height, width, options.shortest_edge);
+}
+
+Sides needed_size(int64_t height, int64_t width, const ImageProcessorOptions& options) {
+  if (!options.resize) return {height, width};
+  if (!options.grid.empty()) return on_canvas(height, width, best_canvas(height, width, options.grid));
+  if (options.quarters) {  // each is resized by itself
+    const Sides quarter = target_size((height + 1) / 2, (width + 1) / 2, options);
+    return {2 * quarter.height, 2 * quarter.width};
+  }
+  if (options.padding != PaddingRule::kSquare) return target_size(height, width, options);
+  const int64_t side = std::max(height, width);  // the square is resized, and the picture with it
+  const Sides square = target_size(side, side, options);
+  const auto scaled = [side](int64_t extent, int64_t target) { return (extent * target + side - 1) / side; };
+  return {scaled(height, square.height), scaled(width, square.width)};
 }
 
 std::vector<Image> prepared(const Image& image, const ImageProcessorOptions& options) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <optional>
 
+#include "processors/fast_decode.h"
 #include "tasks/embed.h"
 #include "tasks/inputs.h"
 
@@ -15,6 +16,14 @@ constexpr const char* kPurpose = "hold a conversation";
 std::string words_of(const ChatJson& messages) {
   const ChatJson& content = messages.back().at("content");
   return (content.is_string() ? content : content.back().at("text")).get<std::string>();
+}
+
+/// As read_picture(), for this model alone.
+Image picture_for(const Model& model, const std::string& path) {
+  const std::string bytes = read_input({path});
+  const Bytes view(reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size());
+  const Image image = decode_for(processor_of(model).options(), view, path);
+  return image.channels == 4 ? composite(image, {255, 255, 255}) : image;
 }
 
 }  // namespace
@@ -36,7 +45,7 @@ struct Conversation::TemplateSpeaker : Speaker {
   bool sees() const override { return prompter.sees(); }
 
   void show(const std::string& path) override {
-    const Image image = read_picture(path);
+    const Image image = picture_for(prompter.model(), path);
     fresh.push_back(processor_of(prompter.model())(image));
     images.push_back(image);
     all.reset();
@@ -102,7 +111,7 @@ struct Conversation::TalkerSpeaker : Speaker {
       : model(given), answerer(model.as<Talker>(kPurpose), tokenizer_of(model)) {}
 
   bool sees() const override { return true; }
-  void show(const std::string& path) override { pixels = processor_of(model)(read_picture(path)).pixel_values; }
+  void show(const std::string& path) override { pixels = processor_of(model)(picture_for(model, path)).pixel_values; }
   void reset() override { pixels = Tensor(); }
 
   Answer answer(const ChatJson& messages, const GenerateOptions&, const ChatHooks& hooks) override {

@@ -5,11 +5,13 @@
 #include <algorithm>
 #include <optional>
 
+#include "core/memory_limit.h"
 #include "core/pad_texts.h"
 #include "core/progress.h"
 #include "encoders/classifier.h"
 #include "io/transform.h"
 #include "layers/device.h"
+#include "processors/fast_decode.h"
 #include "vlm/talker.h"
 
 namespace tessera {
@@ -27,7 +29,7 @@ int64_t drawing_size(const ImageProcessorOptions& options) {
 ImageBatch prepare(const ImageProcessor& processor, Bytes bytes, const std::string& name) {
   DecodeOptions decode;
   decode.svg_height = decode.svg_width = drawing_size(processor.options());
-  Image image = decode_image(bytes, name, decode);
+  Image image = decode_for(processor.options(), bytes, name, decode);
   if (image.channels == 4) image = composite(image, kWhite);
   return processor(image);
 }
@@ -46,12 +48,28 @@ std::vector<Prepared> prepare_all(const ImageProcessor& processor, std::span<con
         const std::string bytes = read_input(inputs[i]);
         const Bytes view(reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size());
         prepared[i].picture = prepare(processor, view, inputs[i].name);
+      } catch (const OutOfMemory&) {
+        throw;
       } catch (const Error& error) {
         prepared[i].error = error;
       }
     }
   });
   return prepared;
+}
+
+/// As many of the first as memory allows. @param size  at most this many; gets smaller where memory is refused
+std::vector<Prepared> prepare_what_fits(const ImageProcessor& processor, std::span<const PictureInput> inputs,
+                                        size_t& size) {
+  while (true) {
+    const size_t count = std::min(size, inputs.size());
+    try {
+      return prepare_all(processor, inputs.first(count));
+    } catch (const OutOfMemory&) {
+      if (count == 1) throw;
+      size = count / 2;
+    }
+  }
 }
 
 ImageBatch joined(const std::vector<ImageBatch>& rows) {
@@ -69,7 +87,8 @@ ImageBatch joined(const std::vector<ImageBatch>& rows) {
 /// Collects pictures of one size and hands them over together.
 class Batcher {
  public:
-  explicit Batcher(const std::function<void(const PictureBatch&)>& take) : take_(take) {}
+  Batcher(const std::function<void(const PictureBatch&)>& take, FittingBatches& fitting)
+      : take_(take), fitting_(fitting) {}
 
   void add(size_t index, const ImageBatch& picture) {
     if (!rows_.empty() && rows_.front().pixel_values.sizes() != picture.pixel_values.sizes()) flush();
@@ -77,15 +96,18 @@ class Batcher {
     indices_.push_back(index);
   }
   void flush() {
-    if (rows_.empty()) return;
-    const PictureBatch batch{std::move(indices_), joined(rows_)};
+    fitting_.run(rows_.size(), [this](size_t begin, size_t count) {
+      const auto first = static_cast<std::ptrdiff_t>(begin), last = static_cast<std::ptrdiff_t>(begin + count);
+      take_(
+          {{indices_.begin() + first, indices_.begin() + last}, joined({rows_.begin() + first, rows_.begin() + last})});
+    });
     rows_.clear();
     indices_.clear();
-    take_(batch);
   }
 
  private:
   const std::function<void(const PictureBatch&)>& take_;
+  FittingBatches& fitting_;
   std::vector<ImageBatch> rows_;
   std::vector<size_t> indices_;
 };
@@ -136,13 +158,13 @@ Tensor prepare_picture(const ImageProcessor& processor, Bytes bytes, const std::
 void feed_pictures(const ImageProcessor& processor, std::span<const PictureInput> inputs, const FeedOptions& options,
                    const std::function<void(const PictureBatch&)>& take) {
   if (options.batch < 1) throw Error("must be at least 1", "--batch");
-  const auto size = static_cast<size_t>(options.batch);
+  auto size = static_cast<size_t>(options.batch);
   Progress progress("pictures", static_cast<int64_t>(inputs.size()), "pictures");
-  for (size_t begin = 0; begin < inputs.size(); begin += size) {
-    const auto part = inputs.subspan(begin, std::min(size, inputs.size() - begin));
-    const auto prepared = prepare_all(processor, part);
-    Batcher batcher(take);
-    for (size_t i = 0; i < part.size(); ++i) {
+  FittingBatches fitting;
+  for (size_t begin = 0; begin < inputs.size();) {
+    const auto prepared = prepare_what_fits(processor, inputs.subspan(begin), size);
+    Batcher batcher(take, fitting);
+    for (size_t i = 0; i < prepared.size(); ++i) {
       if (!prepared[i].error) {
         batcher.add(begin + i, prepared[i].picture);
         continue;
@@ -152,7 +174,8 @@ void feed_pictures(const ImageProcessor& processor, std::span<const PictureInput
       options.bad(begin + i, *prepared[i].error);
     }
     batcher.flush();
-    progress.step(static_cast<int64_t>(part.size()));
+    begin += prepared.size();
+    progress.step(static_cast<int64_t>(prepared.size()));
   }
 }
 
@@ -194,11 +217,15 @@ Tensor TextEmbedder::embed(std::span<const std::string> texts, const TextEmbedOp
   const torch::NoGradGuard no_gradient;
   std::vector<Tensor> blocks;
   const auto size = static_cast<size_t>(std::max<int64_t>(options.batch, 1));
+  FittingBatches fitting;
   Progress progress("texts", static_cast<int64_t>(texts.size()), "texts");
   for (size_t begin = 0; begin < texts.size(); begin += size) {
     const auto part = texts.subspan(begin, std::min(size, texts.size() - begin));
-    blocks.push_back(finite(model_, encoder_.encode_text(tokenize(part, options.truncate))));
-    progress.step(static_cast<int64_t>(part.size()));
+    fitting.run(part.size(), [&](size_t first, size_t count) {
+      const TextBatch batch = tokenize(part.subspan(first, count), options.truncate);
+      blocks.push_back(finite(model_, encoder_.encode_text(batch)));
+      progress.step(static_cast<int64_t>(count));
+    });
   }
   return torch::cat(blocks);
 }

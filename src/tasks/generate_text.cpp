@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "core/memory_limit.h"
 #include "core/random.h"
 #include "decode/json_schema.h"
 #include "decode/regular_expression.h"
@@ -133,9 +134,13 @@ void TextGenerator::generate(std::span<const std::string> prompts, const TextGen
   const auto constraint = constraint_of(options);
   const bool speculates = draft_ || options.decode.prompt_lookup_tokens > 0;
   const size_t batch = speculates ? 1 : static_cast<size_t>(std::max<int64_t>(1, options.batch));
+  FittingBatches fitting;
   for (size_t first = 0; first < prompts.size(); first += batch) {
     if (hooks.interrupted && hooks.interrupted()) return;
-    generate_batch(prompts.subspan(first, std::min(batch, prompts.size() - first)), first, options, constraint, hooks);
+    const auto part = prompts.subspan(first, std::min(batch, prompts.size() - first));
+    fitting.run(part.size(), [&](size_t begin, size_t count) {
+      generate_batch(part.subspan(begin, count), first + begin, options, constraint, hooks);
+    });
   }
 }
 

@@ -12,6 +12,7 @@
 
 #include "core/error.h"
 #include "core/files.h"
+#include "core/memory_limit.h"
 #include "data/image_folder.h"
 #include "io/checkpoint.h"
 #include "io/image.h"
@@ -148,18 +149,55 @@ fs::path default_model_folder() {
               remedy);
 }
 
-Model open_model(const fs::path& named, const std::string& precision, const std::string& device) {
-  const fs::path folder = named.empty() ? default_model_folder() : named;
-  if (const torch::Device there = device_named(device, "--device"); !there.is_cpu()) {
-    if (is_prepared_folder(folder))
-      throw Error("was prepared for the CPU", folder.string(), "name the published folder, with --precision");
-    Model model = load_model(folder);
-    model.module->to(there);
-    if (!precision.empty()) prepare(*model.module, precision_of(precision, "--precision"));
-    return model;
+namespace {
+
+/// The least that a weight takes in memory, in bytes.
+double bytes_of_weight(const std::string& precision) {
+  if (precision.empty() || precision == "float32") return 4;
+  return precision == "bfloat16" ? 2 : precision.starts_with("int8") ? 1 : 0.5;
+}
+
+/// What the weights of a folder take at least, known before any of it is read.
+int64_t least_weight_bytes(const fs::path& folder, const std::string& precision) {
+  const Checkpoint file = Checkpoint::open(folder);
+  const bool packed = is_prepared_folder(folder);
+  double sum = 0;
+  for (const auto& [name, info] : file.tensors()) {
+    int64_t count = 1;
+    for (const int64_t extent : info.shape) count *= extent;
+    sum += packed ? static_cast<double>(info.bytes) : static_cast<double>(count) * bytes_of_weight(precision);
   }
+  return static_cast<int64_t>(sum);
+}
+
+Model load(const fs::path& folder, const std::string& precision) {
   if (!precision.empty()) return load_prepared_model(folder, precision_of(precision, "--precision"));
   return is_prepared_folder(folder) ? load_prepared_model(folder, {}) : load_model(folder);
+}
+
+Model load_onto(torch::Device device, const fs::path& folder, const std::string& precision) {
+  if (is_prepared_folder(folder))
+    throw Error("was prepared for the CPU", folder.string(), "name the published folder, with --precision");
+  Model model = load_model(folder);
+  model.module->to(device);
+  if (!precision.empty()) prepare(*model.module, precision_of(precision, "--precision"));
+  return model;
+}
+
+}  // namespace
+
+Model open_model(const fs::path& named, const std::string& precision, const std::string& device) {
+  const fs::path folder = named.empty() ? default_model_folder() : named;
+  const torch::Device there = device_named(device, "--device");
+  if (!there.is_cpu() && memory_is_limited())
+    throw Error("holds models on the CPU to a limit, and this one is for " + device, "--max-memory",
+                "give one of --max-memory and --device");
+  if (!there.is_cpu()) return load_onto(there, folder, precision);
+  if (!memory_is_limited()) return load(folder, precision);
+  check_weights_fit(least_weight_bytes(folder, precision));
+  Model model = load(folder, precision);
+  enforce_memory_limit(weight_bytes(*model.module));
+  return model;
 }
 
 uint64_t hash_bytes(const void* data, size_t size, uint64_t seed) {

@@ -1,15 +1,14 @@
 #include "tasks/inspect.h"
 
 #include <ATen/record_function.h>
-#include <malloc.h>
 
 #include <algorithm>
 #include <chrono>
 #include <ctime>
-#include <fstream>
 #include <functional>
 #include <string_view>
 
+#include "core/process_memory.h"
 #include "io/checkpoint.h"
 #include "kernels/flops.h"
 #include "language/language_model.h"
@@ -42,22 +41,13 @@ void count_operation(const at::RecordFunction& operation, at::ObserverContext*) 
   }
 }
 
-/// A line "NAME:  123 kB" of /proc/self/status in bytes; -1 where there is none.
-int64_t status_bytes(const std::string& name) {
-  std::ifstream status("/proc/self/status");
-  for (std::string line; std::getline(status, line);)
-    if (line.starts_with(name + ":")) return 1024 * std::stoll(line.substr(name.size() + 1));
-  return -1;
-}
-
 /// How far the process grows while `work` runs.
 int64_t growth(const std::function<void()>& work) {
-  ::malloc_trim(0);                             // what earlier work has freed would be used again, and not be seen
-  std::ofstream("/proc/self/clear_refs") << 5;  // the peak starts anew from here
-  const int64_t before = status_bytes("VmRSS");
+  give_back_freed_memory();  // what earlier work has freed would be used again, and not be seen
+  const bool anew = forget_peak();
+  const int64_t before = resident_bytes();
   work();
-  const int64_t peak = status_bytes("VmHWM");
-  return before < 0 || peak < before ? 0 : peak - before;
+  return anew ? std::max<int64_t>(peak_resident_bytes() - before, 0) : 0;
 }
 
 /// A picture that every processor takes.

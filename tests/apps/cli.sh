@@ -100,6 +100,16 @@ cp -r "$TESSERA_MODEL" cut-model
 truncate -s -1000 cut-model/model.safetensors
 expect 2 'model.safetensors' "$tessera" classify pictures/cat.svg --labels "$labels" --model cut-model
 
+# a limit of memory: what is none, what is too little, and what is enough; fast decoding is no other answer
+for size in 1.5.5G -1G NaN 3Q 0; do
+  expect 2 '^tessera: --max-memory: is no size' "$tessera" classify pictures/cat.svg --labels "$labels" --max-memory=$size
+done
+expect 2 'max-memory: needs at least [0-9]+ MB, and 20 MB are allowed' \
+  "$tessera" classify pictures/cat.svg --labels "$labels" --max-memory 20M
+"$tessera" classify pictures/*.svg --labels "$labels" > free
+"$tessera" classify pictures/*.svg --labels "$labels" --max-memory 8G --fast-decode > limited
+expect 0 '' cmp free limited
+
 # search
 expect 2 'no index was built' "$tessera" search cat
 count=$(ls pictures/*.svg | wc -l)

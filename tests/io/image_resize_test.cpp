@@ -8,7 +8,7 @@
 
 #include "core/error.h"
 #include "image_samples.h"
-#include "io/resize.h"
+#include "io/resize_part.h"
 #include "io/transform.h"
 
 namespace tessera {
@@ -98,6 +98,28 @@ TEST(Resize, RefusesSizesThatAreNone) {
   EXPECT_THROW(resize(image, 0, 4), Error);
   EXPECT_THROW(resize(image, 4, -1), Error);
   EXPECT_THROW(resize(Image(), 4, 4), Error);
+}
+
+TEST(Resize, APartIsTheWindowOfTheWhole) {
+  const Image image = testing::sample_picture(53, 91, 3);
+  const std::pair<int64_t, int64_t> sizes[] = {{20, 31}, {53, 31}, {20, 91}, {53, 91}, {80, 120}, {7, 200}};
+  for (const auto filter : {Filter::kNearest, Filter::kBilinear, Filter::kBicubic, Filter::kLanczos})
+    for (const auto arithmetic : {Arithmetic::kPil, Arithmetic::kAten})
+      for (const auto& [height, width] : sizes)
+        for (const Part& part : {Part{0, 0, height, width}, Part{2, 5, 3, 4}, Part{height - 5, width - 9, 5, 9},
+                                 Part{0, width / 2, height, 1}}) {
+          const Image whole = resize(image, height, width, filter, arithmetic);
+          EXPECT_EQ(resize_part(image, height, width, part, filter, arithmetic),
+                    window(whole, part.top, part.left, part.height, part.width))
+              << height << " x " << width << ", " << filter_name(filter);
+        }
+}
+
+TEST(Resize, RefusesPartsThatReachOutside) {
+  const Image image = testing::sample_picture(8, 8, 3);
+  for (const Part& part : {Part{-1, 0, 2, 2}, Part{0, -1, 2, 2}, Part{3, 0, 2, 2}, Part{0, 3, 2, 2}, Part{0, 0, 0, 2},
+                           Part{0, 0, 2, 0}, Part{INT64_MAX, 0, 2, 2}})
+    EXPECT_THROW(resize_part(image, 4, 4, part), Error);
 }
 
 TEST(Transform, ConvertDropsAlphaAndCompositeUsesIt) {
