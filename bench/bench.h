@@ -23,6 +23,8 @@ Pair interleave(int runs, const std::function<void()>& ours, const std::function
 double median(std::vector<double> values);
 double milliseconds(const std::function<void()>& work);
 double resident_megabytes();
+/// Runs a program with its output thrown away. @throws Error when it fails
+void run_program(const std::string& program, const std::vector<std::string>& arguments);
 /// How large the process has stood at most since it began, or since that was forgotten.
 double highest_megabytes();
 void forget_highest_megabytes();

@@ -1,10 +1,8 @@
-#include <malloc.h>
-
 #include <algorithm>
 #include <chrono>
-#include <fstream>
 
 #include "bench.h"
+#include "core/process_memory.h"
 
 namespace tessera::bench {
 
@@ -22,25 +20,19 @@ double milliseconds(const std::function<void()>& work) {
 
 namespace {
 
-/// A line of what the kernel says of this process, in MB.
-double status_megabytes(const std::string& name) {
-  std::ifstream status("/proc/self/status");
-  for (std::string line; std::getline(status, line);)
-    if (line.starts_with(name)) return std::stod(line.substr(name.size())) / 1024;
-  return 0;
-}
+double megabytes(int64_t bytes) { return static_cast<double>(bytes) / (1 << 20); }
 
 }  // namespace
 
-double resident_megabytes() { return status_megabytes("VmRSS:"); }
+double resident_megabytes() { return megabytes(resident_bytes()); }
 
-double highest_megabytes() { return status_megabytes("VmHWM:"); }
+double highest_megabytes() { return megabytes(peak_resident_bytes()); }
 
-void forget_highest_megabytes() { std::ofstream("/proc/self/clear_refs") << "5"; }
+void forget_highest_megabytes() { forget_peak(); }
 
 double peak_megabytes(const std::function<void()>& work) {
-  ::malloc_trim(0);
-  forget_highest_megabytes();
+  give_back_freed_memory();
+  forget_peak();
   const double before = resident_megabytes();
   work();
   return std::max(0.1, highest_megabytes() - before);

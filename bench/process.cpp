@@ -1,6 +1,3 @@
-#include <spawn.h>
-#include <sys/wait.h>
-
 #include <algorithm>
 #include <cstdio>
 #include <filesystem>
@@ -10,27 +7,8 @@
 #include "core/files.h"
 #include "tasks/classify.h"
 
-extern char** environ;
-
 namespace tessera::bench {
 namespace {
-
-/// Runs the program with its output thrown away. @throws Error when it fails
-void run_program(std::vector<std::string> arguments) {
-  arguments.insert(arguments.begin(), TESSERA_BINARY);
-  std::vector<char*> argv;
-  for (auto& argument : arguments) argv.push_back(argument.data());
-  argv.push_back(nullptr);
-  posix_spawn_file_actions_t actions;
-  ::posix_spawn_file_actions_init(&actions);
-  ::posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", 1, 0);
-  pid_t child = 0;
-  const int failure = ::posix_spawn(&child, TESSERA_BINARY, &actions, nullptr, argv.data(), environ);
-  ::posix_spawn_file_actions_destroy(&actions);
-  int status = 0;
-  if (failure != 0 || ::waitpid(child, &status, 0) != child || status != 0)
-    throw Error("failed: " + arguments[1], TESSERA_BINARY);
-}
 
 const std::vector<std::string> kLabels = {"sun",   "tree", "house",    "cat",   "fish",
                                           "heart", "star", "umbrella", "apple", "car"};
@@ -48,8 +26,8 @@ std::vector<Comparison> process(int runs) {
   const std::string picture = std::string(TESSERA_SOURCE) + "/demo/pictures/cat.svg";
   std::string labels;
   for (const auto& label : kLabels) labels += (labels.empty() ? "" : ",") + label;
-  const auto start = [] { run_program({"--version"}); };
-  const auto whole = [&] { run_program({"--quiet", "classify", picture, "--labels", labels}); };
+  const auto start = [] { run_program(TESSERA_BINARY, {"--version"}); };
+  const auto whole = [&] { run_program(TESSERA_BINARY, {"--quiet", "classify", picture, "--labels", labels}); };
   const Pair processes = interleave(runs, whole, start);
 
   const double added = std::max(processes.ours - processes.peer, 1e-3);

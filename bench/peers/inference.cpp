@@ -95,23 +95,36 @@ Row attention_row(const std::string& folder, bool float32) {
   return {[run] { return milliseconds(run); }, {}};
 }
 
+/// What a model makes of pictures or texts; empty for one that goes on with a text.
+std::function<torch::Tensor(const torch::Tensor&)> encoding_of(const std::shared_ptr<Model>& model) {
+  if (dynamic_cast<ImageClassifier*>(model->module.get()))
+    return [model](const torch::Tensor& x) { return model->as<ImageClassifier>("bench-peers").forward(x); };
+  if (dynamic_cast<MaskedLanguageModel*>(model->module.get()))
+    return [model](const torch::Tensor& x) {
+      return model->as<MaskedLanguageModel>("bench-peers").encoder().forward({.ids = x}).x;
+    };
+  return {};
+}
+
 Rows rows_of(const std::shared_ptr<Model>& model, const nlohmann::json& settings) {
   const torch::Tensor inputs = load_inputs(settings);
+  const auto encoding = encoding_of(model);
+  if (!encoding) return language_rows(model, inputs, settings);
+  Rows rows = batches(settings.at("batches"), inputs, encoding);
   if (dynamic_cast<ImageClassifier*>(model->module.get())) {
-    Rows rows = batches(settings.at("batches"), inputs, [model](const torch::Tensor& x) {
-      return model->as<ImageClassifier>("bench-peers").forward(x);
-    });
+    rows["file"] = file_row(model, settings.at("folder"));
     rows["attention"] = attention_row(settings.at("folder"), settings.at("precision") == "float32");
-    return rows;
   }
-  if (dynamic_cast<MaskedLanguageModel*>(model->module.get()))
-    return batches(settings.at("batches"), inputs, [model](const torch::Tensor& x) {
-      return model->as<MaskedLanguageModel>("bench-peers").encoder().forward({.ids = x}).x;
-    });
-  return language_rows(model, inputs, settings);
+  return rows;
 }
 
 }  // namespace
+
+torch::Tensor one_answer(const std::shared_ptr<Model>& model, const nlohmann::json& settings) {
+  const torch::Tensor first = load_inputs(settings).narrow(0, 0, 1);
+  if (const auto encoding = encoding_of(model)) return encoding(first);
+  return Decoding(model, first, settings.at("context"), settings.at("steps")).run();
+}
 
 Model load_side(const nlohmann::json& settings) { return load_model(settings.at("folder").get<std::string>()); }
 

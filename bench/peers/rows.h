@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <map>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
 
@@ -33,6 +34,22 @@ Loaded inference_rows(const nlohmann::json& settings);
 /// the position table; "memory": the most that the process has held since this call, in MB.
 /// @throws Error
 Rows training_rows(const nlohmann::json& settings);
+
+/// "file": a JPEG file of 1920 x 1080, which is written into the settings' folder where it is not there yet, through
+/// the ViT of the settings: read, decoded, resized, cropped and encoded. @throws Error
+Row file_row(const std::shared_ptr<Model>& model, const std::string& folder);
+
+/// The process's memory of a model that is loaded, prepared and asked once: "memory", how far it stood at most above
+/// what it held before it loaded the model, and "weights", what the model's (packed) weights are of it. Both in MB.
+/// @throws Error
+Rows memory_rows(const nlohmann::json& settings);
+
+/// Whole processes: "classify" a picture with the model that ships, "version", and "libtorch", a program that loads
+/// LibTorch and does nothing. @throws Error
+Rows start_rows();
+
+/// One answer of the model: to the first of the inputs, or of a language model some tokens after a prompt.
+torch::Tensor one_answer(const std::shared_ptr<Model>& model, const nlohmann::json& settings);
 
 /// The model and the inputs of the settings' folder (models.py).
 Model load_side(const nlohmann::json& settings);

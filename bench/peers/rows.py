@@ -36,9 +36,10 @@ RATES = ("tokens/s", "GFLOP/s", "GB/s")
 @dataclass(frozen=True)
 class Group:
     """What runs in turns, with all its sides loaded at once."""
-    model: str
+    model: str  # empty: none is needed
     batches: tuple = ()
     training: bool = False
+    purpose: str = ""  # else: "memory" of loading and answering, "start" of the program
     lines: list = field(default_factory=list)
 
 
@@ -114,6 +115,30 @@ def _training(model, name):
         Line(model, f"{name} bfloat16, peak memory of training", "memory", ours, _torch("bfloat16"), 1.43, unit="MB")])
 
 
+def _files(name):
+    """From a JPEG file to the answer beside encoding alone: decoding and resizing may take a twentieth."""
+    sides = [SideOf("Tessera", precision) for precision in ("float32", "bfloat16", "int8")]
+    return Group("vit", (1,), lines=[
+        Line("vit", f"{name} {side.precision}, 1920 x 1080 JPEG file", "file", side, (side,), 0.95, peer_row="batch-1")
+        for side in sides])
+
+
+def _memory(model, name, precisions):
+    """The peak of loading and answering beside the weights in it: at most 15 % more."""
+    sides = [SideOf("Tessera", precision) for precision in precisions]
+    return Group(model, (1,), purpose="memory", lines=[
+        Line(model, f"{name} {side.precision}, peak memory", "memory", side, (side,), 0.87, unit="MB",
+             peer_row="weights")
+        for side in sides])
+
+
+def _start():
+    side = SideOf("Tessera", "float32")
+    return Group("", purpose="start", lines=[
+        Line("", "tessera classify, one picture", "classify", side, (side,), peer_row="libtorch"),
+        Line("", "tessera --version", "version", side, (side,), peer_row="libtorch")])
+
+
 def groups(depth=None):
     """The parts of the table by name. @param depth  of the models instead of theirs, for which no bars are set"""
     configs = models.configs(depth)
@@ -124,6 +149,11 @@ def groups(depth=None):
         "llama-bfloat16": _language("bfloat16", "bf16", configs["llama"], 2.2, 0.85, 0.85),
         "llama-int8": _language("int8", "q8_0", configs["llama"], 3.5, 0.85),
         "llama-int4": _language("int4", "q4_0", configs["llama"], 1.5, 0.75),
+        "files": _files("ViT-B/16"),
+        "memory-vit": _memory("vit", "ViT-B/16", ("float32", "bfloat16", "int8")),
+        "memory-bert": _memory("bert", "BERT-base 128 tokens", ("float32", "bfloat16", "int8")),
+        "memory-llama": _memory("llama", f"LLaMA 1.1 B", ("bfloat16", "int8", "int4")),
+        "start": _start(),
         "training-vit": _training("vit-small", "ViT-S/16 batch 32"),
         "training-gpt2": _training("gpt2", "GPT-2 small 4 x 512"),
     }

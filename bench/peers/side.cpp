@@ -59,6 +59,9 @@ void serve(const nlohmann::json& settings) {
   use_threads(settings.at("threads"));
   const bool training = settings.value("training", false);
   const torch::AutoGradMode gradients(training);
+  const std::string purpose = settings.value("purpose", "");
+  if (purpose == "start") return answer_all(start_rows(), {{"ready", "Tessera"}});
+  if (purpose == "memory") return answer_all(memory_rows(settings), {{"ready", "Tessera"}});
   if (!settings.contains("folder")) {
     nlohmann::json amounts;  // thousands of millions of operations, or of bytes, of one run
     const Rows rows = limits(settings.value("limits", std::vector<std::string>()));

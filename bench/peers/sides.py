@@ -3,7 +3,7 @@
 Its only argument is its settings, a JSON object: "folder" (of models.py), "threads", "batches" or "context" and "steps",
 and what that side needs besides. When it is ready, it prints {"ready": name and version}. Then it reads
 requests, a line of JSON each, and answers with a line:
-  {"row": name, "runs": 3}         -> {"values": [12.1, 12.0, 12.3]}: milliseconds; of the row "memory": MB
+  {"row": name, "runs": 3}         -> {"values": [12.1, 12.0, 12.3]}: milliseconds; of "memory" and "weights": MB
   {"row": name, "output": path}    -> {"written": path}: the result as packed float32 numbers
 What cannot be done is {"error": why}, and the process ends. Lines of other kinds are noise of libraries.
 """

@@ -52,7 +52,7 @@ def start(side, group, folder, config, threads, log):
     command = _command(side.program)
     settings = {"folder": str(folder), "threads": threads, "precision": side.precision, "variant": side.variant,
                 "batches": group.batches, "context": models.CONTEXT, "steps": models.STEPS, "modules": str(HOME),
-                "training": group.training}
+                "training": group.training, "purpose": group.purpose}
     if side.program in _NPM:
         settings["model"] = str(_model_file(side, folder, config))
     return sides.Side(command, settings, log)

@@ -5,6 +5,11 @@ import rows
 
 _HEAD = ("what", "Tessera", "compared with", "", "ratio", "lowest to highest", "bar", "met")
 
+# What a row is compared with where that is another row of ours.
+_OTHER_ROWS = {("decode-many", "decode"): "one sequence", ("attention", "batch-1"): "the whole model",
+               ("file", "batch-1"): "encoding alone", ("memory", "weights"): "its weights",
+               ("classify", "libtorch"): "loading LibTorch", ("version", "libtorch"): "loading LibTorch"}
+
 
 def _number(value, unit):
     return f"{value:.1f} {unit}" if value < 1000 else f"{value:.0f} {unit}"
@@ -15,7 +20,7 @@ def _peer(result):
     if side.program == rows.MACHINE:
         return "reading memory" if side.precision == "read" else f"a large product, {side.precision}"
     if side.program == "Tessera":
-        return {"decode": "one sequence", "batch-1": "the whole model"}.get(line.peer_row, f"Tessera {side.precision}")
+        return _OTHER_ROWS.get((line.row, line.peer_row), f"Tessera {side.precision}")
     way = f" ({result.way})" if len(result.line.peers) > 1 and result.way else ""
     return f"{side.program} {side.precision}{way}"
 

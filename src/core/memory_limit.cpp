@@ -18,6 +18,8 @@ namespace {
 
 /// What is no tensor and comes and goes: pictures while they are decoded, texts, the kernels' own room.
 constexpr int64_t kBeside = 16 << 20;
+/// Code of LibTorch that the first pass touches.
+constexpr int64_t kFirstPass = 24 << 20;
 
 struct Account {
   std::atomic<int64_t> limit = 0;    // of the process; 0: none
@@ -26,6 +28,7 @@ struct Account {
   std::atomic<int64_t> tensors = 0, most = 0;  // bytes that live, and that lived at most
   int64_t files = 0;                           // pages of the program and its libraries, when the limit was set
   int64_t weights = 0, mapped = 0;             // of all models; what of it is no such tensors
+  bool worked = false;                         // the first pass was made
 };
 Account account;
 
@@ -74,8 +77,14 @@ class CountingAllocator final : public c10::Allocator {
 /// What the process holds beside tensors and mapped weights, with some room for what comes and goes.
 int64_t held_beside() {
   give_back_freed_memory();
-  return account.files + std::max<int64_t>(0, anonymous_bytes() - account.tensors) + kBeside;
+  const int64_t anonymous = anonymous_bytes();
+  // Mapped weights are pages of files, too, and need not have been read yet.
+  account.files = std::max(account.files, resident_bytes() - anonymous - account.mapped);
+  return account.files + std::max<int64_t>(0, anonymous - account.tensors) + kBeside +
+         (account.worked ? 0 : kFirstPass);
 }
+
+void plan() { account.allowed = account.limit - held_beside() - account.mapped; }
 
 }  // namespace
 
@@ -106,10 +115,17 @@ void enforce_memory_limit(int64_t weights) {
   if (!memory_is_limited()) return;
   account.weights += weights;
   account.mapped = std::max<int64_t>(0, account.weights - account.tensors);
-  account.allowed = account.limit - held_beside() - account.mapped;
+  account.worked = false;
+  plan();
   const int64_t needed = account.limit - account.allowed + account.tensors;
   if (needed > account.limit) throw OutOfMemory(needed, account.limit);
   account.enforced = true;
+}
+
+void renew_memory_plan() {
+  if (!account.enforced) return;
+  account.worked = true;
+  plan();
 }
 
 int64_t memory_room() {

@@ -34,6 +34,10 @@ void check_weights_fit(int64_t weights);
 /// @throws OutOfMemory where they do not fit themselves
 void enforce_memory_limit(int64_t weights);
 
+/// After work was done: what the process holds otherwise is looked at again, since the first of it touches code that
+/// nobody has touched before.
+void renew_memory_plan();
+
 /// How many bytes tensors may take beside those that live; as much as there is where there is no limit.
 int64_t memory_room();
 
@@ -58,6 +62,7 @@ class FittingBatches {
       try {
         work(begin, piece);
         begin += piece;
+        renew_memory_plan();
       } catch (const OutOfMemory&) {
         if (piece == 1) throw;
         most_ = piece / 2;

@@ -22,15 +22,16 @@ bool may_be_sparse(Precision precision) { return !is_int4(precision) && precisio
 
 /// The outputs of the two halves in turns of a panel each, so that a tile has what belongs together.
 Tensor interleaved(const Tensor& halves) {
-  const int64_t half = halves.size(0) / 2, filled = (half + kPanel - 1) / kPanel * kPanel;
-  std::vector<int64_t> pad(static_cast<size_t>(2 * halves.dim()), 0);
-  pad.back() = filled - half;
-  const auto part = [&](int64_t begin) {
-    std::vector<int64_t> shape = {filled / kPanel, 1, kPanel};
-    if (halves.dim() == 2) shape.push_back(halves.size(1));
-    return torch::constant_pad_nd(halves.narrow(0, begin, half), pad).reshape(shape);
-  };
-  return torch::cat({part(0), part(half)}, 1).flatten(0, 2);
+  const int64_t half = halves.size(0) / 2, full = half / kPanel, rest = half % kPanel;
+  std::vector<int64_t> shape = {full + (rest > 0), 2, kPanel}, part = {full, kPanel};
+  if (halves.dim() == 2) shape.push_back(halves.size(1)), part.push_back(halves.size(1));
+  const Tensor all = torch::zeros(shape, halves.options().requires_grad(false));
+  for (int64_t i = 0; i < 2; ++i) {
+    const Tensor from = halves.narrow(0, i * half, half), to = all.select(1, i);
+    to.narrow(0, 0, full).copy_(from.narrow(0, 0, full * kPanel).reshape(part));
+    if (rest > 0) to.select(0, full).narrow(0, 0, rest).copy_(from.narrow(0, full * kPanel, rest));
+  }
+  return all.flatten(0, 2);
 }
 
 /// One number for every output of the panels.

@@ -1,5 +1,7 @@
 #include "kernels/panels.h"
 
+#include <algorithm>
+
 namespace tessera {
 
 using torch::Tensor;
@@ -14,8 +16,15 @@ int64_t padded_inputs(int64_t inputs, torch::ScalarType type) {
 Tensor to_panels(const Tensor& weight) {
   const int64_t outputs = weight.size(0), inputs = weight.size(1), group = inputs_together(weight.scalar_type());
   const int64_t filled = padded_inputs(inputs, weight.scalar_type()), panels = (outputs + kPanel - 1) / kPanel;
-  const Tensor whole = torch::constant_pad_nd(weight, {0, filled - inputs, 0, panels * kPanel - outputs});
-  return whole.view({panels, kPanel, filled / group, group}).transpose(1, 2).contiguous();
+  const Tensor all = torch::empty({panels, filled / group, kPanel, group}, weight.options());
+  constexpr int64_t kTogether = 8 * kPanel;  // outputs, so that what is filled up is never a copy of all
+  for (int64_t first = 0; first < outputs; first += kTogether) {
+    const int64_t count = std::min(kTogether, outputs - first), part = (count + kPanel - 1) / kPanel;
+    const Tensor rows =
+        torch::constant_pad_nd(weight.narrow(0, first, count), {0, filled - inputs, 0, part * kPanel - count});
+    all.narrow(0, first / kPanel, part).copy_(rows.view({part, kPanel, filled / group, group}).transpose(1, 2));
+  }
+  return all;
 }
 
 }  // namespace tessera

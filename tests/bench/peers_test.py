@@ -175,6 +175,19 @@ class Ratios(unittest.TestCase):
         self.assertEqual(self.running.result(line).ratio, 0.75)
 
 
+    def test_peak_memory_may_be_15_percent_more_than_the_weights(self):
+        line = rows.groups()["memory-vit"].lines[0]
+        for peak, met in ((114, True), (116, False)):
+            self.running.times = {(line.ours, "memory"): [peak], (line.ours, "weights"): [100]}
+            result = self.running.result(line)
+            self.assertEqual((result.met, result.ratio), (met, 100 / peak))
+        self.assertIn("its weights", table.text([result])[-1])
+
+    def test_a_group_that_compares_no_outputs_needs_no_reference(self):
+        start = rows.groups()["start"]
+        with unittest.mock.patch.object(measure.starting, "start", side_effect=AssertionError):
+            measure.Running(start, None, None, 1, None)._check_reference()
+
     def test_smaller_models_have_less_work_and_no_bars(self):
         whole, small = rows.groups()["vit"].lines, rows.groups(2)["vit"].lines
         self.assertGreater(whole[0].work, 5 * small[0].work)
