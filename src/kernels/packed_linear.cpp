@@ -2,6 +2,8 @@
 
 #include <ATen/Functions.h>
 
+#include <algorithm>
+
 #include "core/error.h"
 #include "core/shape_text.h"
 #include "kernels/cpu/rows.h"
@@ -32,6 +34,16 @@ Tensor interleaved(const Tensor& halves) {
     if (rest > 0) to.select(0, full).narrow(0, 0, rest).copy_(from.narrow(0, full * kPanel, rest));
   }
   return all.flatten(0, 2);
+}
+
+/// The sum of each row of bytes, in float32, in which LibTorch writes down what it sums.
+Tensor row_sums(const Tensor& numbers) {
+  constexpr int64_t kTogether = 8 * kPanel;
+  std::vector<Tensor> sums;
+  for (int64_t first = 0; first < numbers.size(0); first += kTogether)
+    sums.push_back(
+        numbers.narrow(0, first, std::min(kTogether, numbers.size(0) - first)).sum(1, false, torch::kFloat32));
+  return torch::cat(sums);
 }
 
 /// One number for every output of the panels.
@@ -85,7 +97,7 @@ PackedLinear::PackedLinear(const Tensor& weight, const Tensor& bias, Precision p
     keep(quantised.numbers);
     scales_ = filled_up(quantised.scales.squeeze(1), panels_.size(0) * kPanel);
     if (precision == Precision::kInt8)
-      offsets_ = filled_up(quantised.numbers.sum(1, false, torch::kFloat32) * cpu::kZeroByte, panels_.size(0) * kPanel);
+      offsets_ = filled_up(row_sums(quantised.numbers) * cpu::kZeroByte, panels_.size(0) * kPanel);
   } else {
     keep(ordered.to(panel_type()));
   }

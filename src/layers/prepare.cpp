@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <memory>
+#include <numeric>
 #include <set>
 
 #include "core/error.h"
@@ -68,6 +69,15 @@ void give_back(const WeightLoader& loader, const PreparedPart& part) {
   if (part.parameters >= kWorthwhile) give_back_freed_memory();
 }
 
+/// The order in which parts are packed: what the largest takes on the way is gone when the others are there.
+std::vector<size_t> largest_first(const std::vector<PreparedPart>& parts) {
+  std::vector<size_t> order(parts.size());
+  std::iota(order.begin(), order.end(), size_t{0});
+  std::stable_sort(order.begin(), order.end(),
+                   [&](size_t a, size_t b) { return parts[a].parameters > parts[b].parameters; });
+  return order;
+}
+
 /// prepare(). @param loader  if not null, fills each part before it is packed
 std::vector<PreparedPart> prepare_parts(Module& model, Precision precision, WeightLoader* loader) {
   const torch::NoGradGuard no_gradient;
@@ -83,7 +93,7 @@ std::vector<PreparedPart> prepare_parts(Module& model, Precision precision, Weig
   });
   NarrowOnes narrow;
   Progress progress("packing", static_cast<int64_t>(parts.size()), "parts");
-  for (size_t i = 0; i < parts.size(); ++i) {
+  for (const size_t i : largest_first(parts)) {
     if (loader) loader->fill(parts[i].path);
     pack(*modules[i], precision, parts[i], narrow);
     if (loader) give_back(*loader, parts[i]);

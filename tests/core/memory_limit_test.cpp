@@ -20,7 +20,7 @@ class MemoryLimit : public ::testing::Test {
   /// Tensors may take about this much more than what is there.
   static void allow(int64_t megabytes, int64_t weights = 0) {
     give_back_freed_memory();
-    limit_memory(resident_bytes() + (megabytes + 64) * kMegabytes);
+    limit_memory(resident_bytes() + (megabytes + 40) * kMegabytes);
     enforce_memory_limit(weights);
   }
   void TearDown() override { limit_memory(0); }

@@ -21,7 +21,7 @@ constexpr int64_t kEnd = 400;  // of the byte-level tokenizer
 struct Limited {
   Limited(const Model& model, int64_t bytes) {
     give_back_freed_memory();
-    limit_memory(resident_bytes() + weight_bytes(*model.module) + bytes + (64 << 20));
+    limit_memory(resident_bytes() + weight_bytes(*model.module) + bytes + (40 << 20));
     enforce_memory_limit(weight_bytes(*model.module));
   }
   ~Limited() { limit_memory(0); }
