@@ -148,6 +148,9 @@ expect 0 '' "$tessera" embed pictures --text "a cat" --out vectors.npy
 expect 0 "^$((count + 1))" wc -l vectors.txt
 expect 0 '' "$tessera" embed pictures --batch 3 --out vectors.jsonl
 expect 2 'neither' "$tessera" embed pictures --out vectors.png
+expect 0 '^\{"input":"a cat"' "$tessera" embed --text "a cat" --device cpu
+expect 2 "'gpu' is no device.*cuda:N" "$tessera" embed --text "a cat" --device gpu
+expect 2 'CUDA|no GPU' "$tessera" embed --text "a cat" --device cuda:100
 expect 2 'cannot be written' "$tessera" embed pictures --out /proc/nowhere/x.npy
 expect 2 'empty.png' "$tessera" embed pictures empty.png --out not-there.jsonl
 expect 1 '' test -e not-there.jsonl
