@@ -25,22 +25,20 @@ constexpr int64_t kLanes = 16;         // of the widest vectors; rows of scores 
 
 int64_t to_multiple(int64_t count, int64_t of) { return (count + of - 1) / of * of; }
 
-/// A call with its result: B x L x heads x dv.
+/// A call with its result: B x heads x L x dv.
 struct Call : AttentionCall {
   Call(const Tensor& queries, const Tensor& all_keys, const Tensor& values, const AttentionPattern& given,
        const Tensor& result)
-      : AttentionCall(queries, all_keys, values, given), out(static_cast<char*>(result.data_ptr())) {}
-  void* result(int64_t b, int64_t query, int64_t head) const {
-    return out + size() * ((b * length + query) * heads + head) * value_dim;
-  }
-  char* out;
+      : AttentionCall(queries, all_keys, values, given), out(result) {}
+  void* result(int64_t b, int64_t query, int64_t head) const { return const_cast<void*>(out.at(b, head, query)); }
+  HeadRows out;
 };
 
 /// A row of sums, each times `factor`.
 void put(const Call& call, const float* sums, int64_t stride, int64_t rows, int64_t columns, const float* factors,
          void* out) {
   cpu::finish({sums, false, stride}, rows, columns,
-              {.row_scale = factors, .out = out, .out_stride = call.heads * call.value_dim, .narrow = call.narrow});
+              {.row_scale = factors, .out = out, .out_stride = call.out.strides[2], .narrow = call.narrow});
 }
 
 /// Few queries, as in decoding: keys and values are read once, row by row.
@@ -107,7 +105,7 @@ void many_queries(const Call& call) {
   const int64_t values_size = to_multiple(call.value_dim, kPanel) * to_multiple(call.keys, block) * call.size();
   const int64_t per_block = to_multiple(call.queries_per_block(kMostQueries), cpu::kRegisterRows);
   const int64_t blocks = (call.length + per_block - 1) / per_block;
-  const auto attend = [&](const char* packed, int64_t b, int64_t head, int64_t i) {
+  const auto attend_block = [&](const char* packed, int64_t b, int64_t head, int64_t i) {
     query_block(call, {packed, packed + keys_size}, b, head, i * per_block, std::min(call.length, (i + 1) * per_block));
   };
   const auto pack = [&](char* at, int64_t b, int64_t group) {
@@ -122,7 +120,7 @@ void many_queries(const Call& call) {
       char* packed = memory.of<char>(static_cast<size_t>(size));
       pack(packed, item / call.groups, item % call.groups);
       for (int64_t i = 0; i < shared * blocks; ++i)
-        attend(packed, item / call.groups, item % call.groups * shared + i / blocks, i % blocks);
+        attend_block(packed, item / call.groups, item % call.groups * shared + i / blocks, i % blocks);
     });
     return;
   }
@@ -131,8 +129,26 @@ void many_queries(const Call& call) {
   cpu::in_parallel(items, [&](int64_t item) { pack(packed + item * size, item / call.groups, item % call.groups); });
   cpu::in_parallel(items * shared * blocks, [&](int64_t i) {
     const int64_t item = i / (shared * blocks), part = i % (shared * blocks);
-    attend(packed + item * size, item / call.groups, item % call.groups * shared + part / blocks, part % blocks);
+    attend_block(packed + item * size, item / call.groups, item % call.groups * shared + part / blocks, part % blocks);
   });
+}
+
+void attend(const Call& call) { call.length <= kFewQueries ? few_queries(call) : many_queries(call); }
+
+/// One query a head, as in decoding, with nothing that tells the heads of a group apart: they are the queries of one
+/// head then, and multiplied together.
+bool is_one_of_many(const Tensor& q, const Tensor& k, const AttentionPattern& pattern) {
+  const bool sees_all = !pattern.causal || pattern.window == 0 || pattern.window >= k.size(2);
+  return q.size(2) == 1 && q.size(1) > kFewQueries * k.size(1) && !pattern.bias.defined() && sees_all;
+}
+
+void attend_together(const Tensor& q, const Tensor& k, const Tensor& v, AttentionPattern pattern,
+                     const Tensor& result) {
+  pattern.causal = false;  // the last of the tokens sees all
+  const auto by_groups = [&](const Tensor& x) {
+    return x.squeeze(2).view({x.size(0), k.size(1), x.size(1) / k.size(1), x.size(3)});
+  };
+  attend(Call(by_groups(q), k, v, pattern, by_groups(result)));
 }
 
 }  // namespace
@@ -150,13 +166,12 @@ bool can_fuse_attention(const Tensor& q, const Tensor& k, const Tensor& v) {
 Tensor fused_attention(const Tensor& q, const Tensor& k, const Tensor& v, const AttentionPattern& pattern) {
   const torch::NoGradGuard no_gradient;
   const int64_t batch = q.size(0), heads = q.size(1), length = q.size(2), keys = k.size(2);
-  const Tensor result = torch::empty({batch, length, heads, v.size(3)}, q.options());
-  if (result.numel() == 0) return result.permute({0, 2, 1, 3});
-  if (keys == 0) return result.zero_().permute({0, 2, 1, 3});
-  const Call call(q, k, v, pattern, result);
-  kernel_flops() += 2 * batch * heads * length * keys * (call.dim + call.value_dim);
-  length <= kFewQueries ? few_queries(call) : many_queries(call);
-  return result.permute({0, 2, 1, 3});
+  const Tensor result = torch::empty({batch, length, heads, v.size(3)}, q.options()).permute({0, 2, 1, 3});
+  if (result.numel() == 0) return result;
+  if (keys == 0) return result.zero_();
+  kernel_flops() += 2 * batch * heads * length * keys * (q.size(3) + v.size(3));
+  is_one_of_many(q, k, pattern) ? attend_together(q, k, v, pattern, result) : attend(Call(q, k, v, pattern, result));
+  return result;
 }
 
 }  // namespace tessera

@@ -97,7 +97,8 @@ INSTANTIATE_TEST_SUITE_P(Shapes, FusedAttentionTest,
                                            Case{1, 4, 2, 1, 37, 64, 64}, Case{2, 4, 1, 3, 131, 64, 32},
                                            Case{1, 12, 12, 197, 197, 64, 64}, Case{2, 2, 2, 17, 101, 24, 80},
                                            Case{1, 8, 2, 67, 259, 32, 32}, Case{3, 1, 1, 131, 131, 128, 128},
-                                           Case{1, 2, 2, 7, 3, 10, 6}));
+                                           Case{1, 2, 2, 7, 3, 10, 6}, Case{3, 32, 4, 1, 75, 64, 64},
+                                           Case{1, 8, 1, 1, 1, 16, 24}));
 
 TEST(FusedAttentionInputTest, AQueryWithoutKeysSeesAllAlike) {
   const Tensor q = torch::randn({1, 1, 6, 8}), k = torch::randn({1, 1, 6, 8}), v = torch::randn({1, 1, 6, 8});
