@@ -6,7 +6,7 @@
 #include <cstring>
 #include <new>
 
-#include "kernels/cpu/parallel.h"
+#include "core/parallel.h"
 #include "read.h"
 
 namespace tessera::bench {
@@ -34,8 +34,8 @@ ReadRate::ReadRate() : memory_(static_cast<std::byte*>(std::aligned_alloc(kLarge
 }
 
 void ReadRate::run() {
-  cpu::in_parallel(static_cast<int64_t>(kBytes / kPiece),
-                   [&](int64_t piece) { read_all(memory_.get() + static_cast<size_t>(piece) * kPiece, kPiece); });
+  in_parallel(static_cast<int64_t>(kBytes / kPiece),
+              [&](int64_t piece) { read_all(memory_.get() + static_cast<size_t>(piece) * kPiece, kPiece); });
 }
 
 double ReadRate::of(double ms) { return 1e-6 * static_cast<double>(kBytes) / ms; }

@@ -6,6 +6,7 @@
 #include <type_traits>
 
 #include "core/error.h"
+#include "core/parallel.h"
 #include "io/resize_part.h"
 
 // The inner loops are written for the vectoriser; a second version for AVX2 is chosen when the program is loaded.
@@ -193,8 +194,11 @@ template <class T, class W>
 Raster<T> resize_columns(const Raster<T>& image, Span rows, const Weights<W>& weights) {
   const auto width = static_cast<int64_t>(weights.first.size());
   Raster<T> out(rows.end - rows.begin, width, image.channels);
-  for (int64_t y = 0; y < out.height; ++y)
-    resize_row(image.row(rows.begin + y), out.row(y), weights, width, image.channels);
+  constexpr int64_t kTogether = 64;
+  in_parallel((out.height + kTogether - 1) / kTogether, [&](int64_t part) {
+    for (int64_t y = part * kTogether; y < std::min(out.height, (part + 1) * kTogether); ++y)
+      resize_row(image.row(rows.begin + y), out.row(y), weights, width, image.channels);
+  });
   return out;
 }
 

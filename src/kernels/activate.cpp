@@ -4,8 +4,8 @@
 
 #include <algorithm>
 
+#include "core/parallel.h"
 #include "kernels/cpu/activation.h"
-#include "kernels/cpu/parallel.h"
 
 namespace tessera {
 namespace {
@@ -30,7 +30,7 @@ struct Pieces {
   /// Calls work(piece, first number of the result) for all.
   template <class Work>
   void go(const Work& work) const {
-    cpu::in_parallel(gated ? (count + 7) / 8 : count, [&](int64_t group) {
+    in_parallel(gated ? (count + 7) / 8 : count, [&](int64_t group) {
       const int64_t together = gated ? 8 : 1, end = std::min(count, (group + 1) * together);
       for (int64_t i = group * together; i < end; ++i) {
         const char* x = from + i * each * size * (gated ? 2 : 1);

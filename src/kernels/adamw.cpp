@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
+#include "core/parallel.h"
 #include "kernels/cpu/moments.h"
-#include "kernels/cpu/parallel.h"
 
 namespace tessera {
 
@@ -13,7 +13,7 @@ void adamw_step(torch::Tensor& parameter, const torch::Tensor& gradient, torch::
   const int64_t count = parameter.numel();
   float *weights = parameter.data_ptr<float>(), *first = mean.data_ptr<float>(), *second = square.data_ptr<float>();
   const float* slopes = gradient.data_ptr<float>();
-  cpu::in_parallel((count + kEach - 1) / kEach, [&](int64_t part) {
+  in_parallel((count + kEach - 1) / kEach, [&](int64_t part) {
     const int64_t at = part * kEach;
     cpu::move_weights({weights + at, slopes + at, first + at, second + at, std::min(kEach, count - at)}, step);
   });

@@ -4,11 +4,11 @@
 
 #include <algorithm>
 
+#include "core/parallel.h"
 #include "kernels/attention_call.h"
 #include "kernels/cpu/finish.h"
 #include "kernels/cpu/pack_rows.h"
 #include "kernels/cpu/panel_product.h"
-#include "kernels/cpu/parallel.h"
 #include "kernels/cpu/scratch.h"
 #include "kernels/flops.h"
 #include "kernels/panels.h"
@@ -44,7 +44,7 @@ void put(const Call& call, const float* sums, int64_t stride, int64_t rows, int6
 /// Few queries, as in decoding: keys and values are read once, row by row.
 void few_queries(const Call& call) {
   const int64_t shared = call.heads / call.groups;
-  cpu::in_parallel(call.batch * call.groups, [&](int64_t item) {
+  in_parallel(call.batch * call.groups, [&](int64_t item) {
     thread_local cpu::Scratch memory;
     const int64_t b = item / call.groups, group = item % call.groups, rows = shared * call.length;
     float* scores = memory.of<float>(static_cast<size_t>(rows * (call.keys + call.value_dim)));
@@ -115,7 +115,7 @@ void many_queries(const Call& call) {
   };
   const int64_t items = call.batch * call.groups, size = keys_size + values_size;
   if (items >= 2 * at::get_num_threads()) {  // a group's keys stay in the cache of the thread that packed them
-    cpu::in_parallel(items, [&](int64_t item) {
+    in_parallel(items, [&](int64_t item) {
       thread_local cpu::Scratch memory;
       char* packed = memory.of<char>(static_cast<size_t>(size));
       pack(packed, item / call.groups, item % call.groups);
@@ -126,8 +126,8 @@ void many_queries(const Call& call) {
   }
   thread_local cpu::Scratch memory;
   char* packed = memory.of<char>(static_cast<size_t>(items * size));
-  cpu::in_parallel(items, [&](int64_t item) { pack(packed + item * size, item / call.groups, item % call.groups); });
-  cpu::in_parallel(items * shared * blocks, [&](int64_t i) {
+  in_parallel(items, [&](int64_t item) { pack(packed + item * size, item / call.groups, item % call.groups); });
+  in_parallel(items * shared * blocks, [&](int64_t i) {
     const int64_t item = i / (shared * blocks), part = i % (shared * blocks);
     attend_block(packed + item * size, item / call.groups, item % call.groups * shared + part / blocks, part % blocks);
   });

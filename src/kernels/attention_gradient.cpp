@@ -4,11 +4,11 @@
 
 #include <algorithm>
 
+#include "core/parallel.h"
 #include "kernels/attention_call.h"
 #include "kernels/cpu/finish.h"
 #include "kernels/cpu/pack_rows.h"
 #include "kernels/cpu/panel_product.h"
-#include "kernels/cpu/parallel.h"
 #include "kernels/cpu/score_gradient.h"
 #include "kernels/cpu/scratch.h"
 #include "kernels/flops.h"
@@ -61,7 +61,7 @@ class Way {
     const int64_t wanted = 2 * at::get_num_threads();
     const int64_t parts = items >= wanted ? 1 : std::min(units, (wanted + items - 1) / items);
     if (parts == 1)
-      return cpu::in_parallel(items, [&](int64_t item) {
+      return in_parallel(items, [&](int64_t item) {
         auto* sums = room().to_group.of<float>(static_cast<size_t>(sums_of_group()));
         add_queries(item, 0, units, sums);
         write_group(item, sums);
@@ -70,11 +70,11 @@ class Way {
     const auto at = [&](int64_t item, int64_t part) {
       return sums.data_ptr<float>() + (item * parts + part) * sums_of_group();
     };
-    cpu::in_parallel(items * parts, [&](int64_t i) {
+    in_parallel(items * parts, [&](int64_t i) {
       const int64_t part = i % parts;
       add_queries(i / parts, part * units / parts, (part + 1) * units / parts, at(i / parts, part));
     });
-    cpu::in_parallel(items, [&](int64_t item) {
+    in_parallel(items, [&](int64_t item) {
       for (int64_t part = 1; part < parts; ++part)
         cpu::add_scaled(1, at(item, part), sums_of_group(), false, at(item, 0));
       write_group(item, at(item, 0));

@@ -2,8 +2,8 @@
 
 #include <ATen/Functions.h>
 
+#include "core/parallel.h"
 #include "kernels/cpu/fours.h"
-#include "kernels/cpu/parallel.h"
 #include "kernels/flops.h"
 
 namespace tessera {
@@ -16,7 +16,7 @@ Tensor products_of_fours(const Tensor& given, const Tensor& weight, const Tensor
   const int64_t channels = x.size(-1), rows = channels > 0 ? x.numel() / channels : 0;
   const Tensor offset = bias.defined() ? bias.contiguous() : torch::zeros({channels}, x.options());
   Tensor result = torch::empty(x.sizes(), x.options());
-  cpu::in_parallel_by_rows(rows, [&](int64_t row) {
+  in_parallel_by_rows(rows, [&](int64_t row) {
     cpu::multiply_fours({columns.data_ptr<float>(), offset.data_ptr<float>(), channels},
                         x.data_ptr<float>() + row * channels, result.data_ptr<float>() + row * channels);
   });

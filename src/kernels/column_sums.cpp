@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "kernels/cpu/parallel.h"
+#include "core/parallel.h"
 #include "kernels/cpu/rows.h"
 #include "kernels/cpu/softmax.h"
 
@@ -26,7 +26,7 @@ Tensor sums_with(const Tensor& x, const Each& each) {
   const Tensor partial = torch::zeros({parts, columns}, x.options().dtype(torch::kFloat32));
   const bool narrow = x.scalar_type() == torch::kBFloat16;
   float* sums = partial.data_ptr<float>();
-  cpu::in_parallel(parts, [&](int64_t part) {
+  in_parallel(parts, [&](int64_t part) {
     for (int64_t row = part * rows / parts; row < (part + 1) * rows / parts; ++row) {
       each(row);
       cpu::add_scaled(1, row_of(x, row, columns), columns, narrow, sums + part * columns);
@@ -60,8 +60,8 @@ Tensor narrowed(const Tensor& given, Tensor* sums) {
     return result;
   }
   constexpr int64_t kPiece = 16384;
-  cpu::in_parallel((x.numel() + kPiece - 1) / kPiece,
-                   [&](int64_t piece) { write(piece * kPiece, std::min(kPiece, x.numel() - piece * kPiece)); });
+  in_parallel((x.numel() + kPiece - 1) / kPiece,
+              [&](int64_t piece) { write(piece * kPiece, std::min(kPiece, x.numel() - piece * kPiece)); });
   return result;
 }
 

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <vector>
 
+#include "core/parallel.h"
 #include "kernels/cpu/convolve.h"
-#include "kernels/cpu/parallel.h"
 #include "kernels/flops.h"
 
 namespace tessera {
@@ -32,7 +32,7 @@ Tensor depthwise_convolution(const Tensor& x, const Tensor& weight, const Tensor
                            .outputs = path.columns};
   const float* from = map.data_ptr<float>();
   auto* to = result.data_ptr<float>();
-  cpu::in_parallel(batch * path.rows, [&](int64_t item) {
+  in_parallel(batch * path.rows, [&](int64_t item) {
     const int64_t b = item / path.rows, first = item % path.rows * path.stride_height - path.top;
     std::vector<const float*> rows(static_cast<size_t>(window), nullptr);
     for (int64_t i = std::max<int64_t>(0, -first); i < std::min(window, height - first); ++i)
@@ -51,7 +51,7 @@ Tensor causal_convolution(const Tensor& given, const Tensor& kernel) {
   Tensor result = torch::empty(x.sizes(), x.options());
   const auto *from = x.data_ptr<float>(), *weights = taps.data_ptr<float>();
   auto* to = result.data_ptr<float>();
-  cpu::in_parallel(x.size(0) * groups, [&](int64_t item) {
+  in_parallel(x.size(0) * groups, [&](int64_t item) {
     const int64_t first = item % groups * cpu::kChannels, start = item / groups * length * channels + first;
     cpu::convolve_sequence({.x = from + start,
                             .taps = weights + first,

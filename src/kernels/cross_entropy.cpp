@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "core/error.h"
+#include "core/parallel.h"
 #include "kernels/cpu/cross_entropy.h"
-#include "kernels/cpu/parallel.h"
 
 namespace tessera {
 
@@ -21,7 +21,7 @@ CrossEntropy cross_entropy(const Tensor& given, const Tensor& of, double factor)
   const int64_t rows = logits.size(0), classes = logits.size(1), bytes = classes * logits.element_size();
   CrossEntropy made{0, torch::empty_like(logits)};
   std::vector<float> losses(static_cast<size_t>(rows));
-  cpu::in_parallel(rows, [&](int64_t row) {
+  in_parallel(rows, [&](int64_t row) {
     const int64_t label = labels.data_ptr<int64_t>()[row];
     char* gradient = static_cast<char*>(made.gradient.data_ptr()) + row * bytes;
     if (label < 0) {

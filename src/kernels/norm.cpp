@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
+#include "core/parallel.h"
 #include "kernels/cpu/normalise.h"
-#include "kernels/cpu/parallel.h"
 
 namespace tessera {
 
@@ -22,7 +22,7 @@ Tensor fused_norm(const Tensor& given, const Tensor& weight, const Tensor& bias,
                        .narrow_out = type == torch::kBFloat16};
   const auto* from = static_cast<const char*>(x.data_ptr());
   auto* to = static_cast<char*>(result.data_ptr());
-  cpu::in_parallel_by_rows(rows, [&](int64_t row) {
+  in_parallel_by_rows(rows, [&](int64_t row) {
     cpu::normalise(norm, from + row * dim * x.element_size(), to + row * dim * result.element_size());
   });
   return result;
@@ -32,7 +32,7 @@ void rotate_in_place(Tensor& x, const Tensor& cosine, const Tensor& sine, bool a
   const torch::NoGradGuard no_gradient;
   const int64_t length = x.size(1), heads = x.size(2), dim = x.size(3), pairs = cosine.size(-1);
   const bool narrow = x.scalar_type() == torch::kBFloat16;
-  cpu::in_parallel_by_rows(x.size(0) * length, [&](int64_t row) {
+  in_parallel_by_rows(x.size(0) * length, [&](int64_t row) {
     const int64_t b = row / length, at = row % length;
     char* heads_of_row = static_cast<char*>(x.data_ptr()) + (b * x.stride(0) + at * x.stride(1)) * x.element_size();
     const int64_t angle = ((cosine.size(0) > 1 ? b : 0) * length + at) * pairs;

@@ -4,10 +4,10 @@
 
 #include <algorithm>
 
+#include "core/parallel.h"
 #include "kernels/column_sums.h"
 #include "kernels/cpu/norm_gradient.h"
 #include "kernels/cpu/normalise.h"
-#include "kernels/cpu/parallel.h"
 
 namespace tessera {
 namespace {
@@ -39,7 +39,7 @@ NormWithTrace norm_with_trace(const Tensor& given, const Tensor& weight, const T
                            torch::empty({rows}, options.dtype(torch::kFloat32))};
   const cpu::Norm norm = norm_of(weight, bias, eps, x.scalar_type(), type);
   auto* factors = made.factor.data_ptr<float>();
-  cpu::in_parallel_by_rows(rows, [&](int64_t row) {
+  in_parallel_by_rows(rows, [&](int64_t row) {
     factors[row] =
         cpu::normalise(norm, row_of(x, row, dim), row_of(made.result, row, dim), row_of(made.normalised, row, dim));
   });
@@ -51,7 +51,7 @@ Tensor scale_and_shift(const Tensor& normalised, const Tensor& weight, const Ten
   const int64_t dim = weight.numel();
   const Tensor result = torch::empty_like(normalised);
   const cpu::Norm norm = norm_of(weight, bias, 0, normalised.scalar_type(), normalised.scalar_type());
-  cpu::in_parallel_by_rows(normalised.numel() / dim, [&](int64_t row) {
+  in_parallel_by_rows(normalised.numel() / dim, [&](int64_t row) {
     cpu::scale_and_shift(norm, row_of(normalised, row, dim), row_of(result, row, dim));
   });
   return result;
@@ -70,7 +70,7 @@ NormGradients norm_gradients(const Tensor& given, const Tensor& normalised, cons
                                .centred = centred,
                                .narrow = normalised.scalar_type() == torch::kBFloat16,
                                .narrow_x = type == torch::kBFloat16};
-  cpu::in_parallel(parts, [&](int64_t part) {
+  in_parallel(parts, [&](int64_t part) {
     float* to_weight = shares.data_ptr<float>() + part * shares.stride(0);
     for (int64_t row = part * rows / parts; row < (part + 1) * rows / parts; ++row)
       cpu::normalise_back(norm,

@@ -6,9 +6,9 @@
 #include <numeric>
 
 #include "core/error.h"
+#include "core/parallel.h"
 #include "kernels/cpu/avx512_kept.h"
 #include "kernels/cpu/layer_product.h"
-#include "kernels/cpu/parallel.h"
 #include "kernels/cpu/rows.h"
 #include "kernels/cpu/scratch.h"
 #include "kernels/cpu/unpack.h"
@@ -61,7 +61,7 @@ PackedLinear::Inputs PackedLinear::inputs_of(const Tensor& x, bool as_kept) cons
   if (bytes) inputs.row_scales = scales.of<float>(static_cast<size_t>(rows * groups));
   if (int4) inputs.row_sums = sums.of<int32_t>(static_cast<size_t>(rows * groups));
   const bool narrow = x.scalar_type() == torch::kBFloat16;
-  cpu::in_parallel_by_rows(rows, [&](int64_t row) {
+  in_parallel_by_rows(rows, [&](int64_t row) {
     const char* from = static_cast<const char*>(x.data_ptr()) + row * inputs_ * (narrow ? 2 : 4);
     const cpu::Row all{from, narrow, inputs_};
     if (int4) return put_groups(all, row, inputs);
@@ -140,7 +140,7 @@ void PackedLinear::multiply_kept(const Inputs& inputs, int64_t row, int64_t pane
 /// Few rows with weights as they are kept: each panel is read once by a thread, and its sums are finished there.
 void PackedLinear::few_rows(const cpu::LayerProduct& layer, const Inputs& inputs) const {
   const int64_t together = gated_ ? 2 : 1, stride = together * kPanel;
-  cpu::in_parallel(panels_.size(0) / together, [&](int64_t item) {
+  in_parallel(panels_.size(0) / together, [&](int64_t item) {
     alignas(64) float sums[cpu::kFewRows * 2 * kPanel];
     const int64_t column = item * kPanel, columns = std::min(kPanel, outputs_ - column);
     for (int64_t row = 0; row < layer.rows; row += cpu::kFewRows) {

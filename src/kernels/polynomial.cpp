@@ -1,6 +1,6 @@
 #include "kernels/polynomial.h"
 
-#include "kernels/cpu/parallel.h"
+#include "core/parallel.h"
 #include "kernels/cpu/power_terms.h"
 
 namespace tessera {
@@ -22,7 +22,7 @@ Tensor fused_polynomial(const Tensor& given, const Tensor& weight, const Tensor&
   Tensor result = torch::empty(x.sizes(), x.options());
   const auto* from = x.data_ptr<float>();
   auto* to = result.data_ptr<float>();
-  cpu::in_parallel_by_rows(rows, [&](int64_t row) { cpu::evaluate(polynomial, from + row * dim, to + row * dim); });
+  in_parallel_by_rows(rows, [&](int64_t row) { cpu::evaluate(polynomial, from + row * dim, to + row * dim); });
   return result;
 }
 

@@ -5,8 +5,8 @@
 #include <algorithm>
 #include <functional>
 
+#include "core/parallel.h"
 #include "kernels/cpu/convolve.h"
-#include "kernels/cpu/parallel.h"
 #include "kernels/cpu/recur.h"
 
 namespace tessera {
@@ -19,7 +19,7 @@ namespace {
 void by_channels(int64_t channels, int64_t times,
                  const std::function<void(int64_t item, int64_t first, int64_t count)>& work) {
   const int64_t groups = (channels + cpu::kChannels - 1) / cpu::kChannels;
-  cpu::in_parallel(times * groups, [&](int64_t item) {
+  in_parallel(times * groups, [&](int64_t item) {
     const int64_t first = item % groups * cpu::kChannels;
     work(item / groups, first, std::min(cpu::kChannels, channels - first));
   });
@@ -207,7 +207,7 @@ DecayedScores decay_scores(const Tensor& scores, const Tensor& given_entered, co
   const int64_t length = scores.size(3);
   const DecayedScores result{torch::empty(entered.sizes(), entered.options()),
                              torch::empty(entered.sizes(), entered.options())};
-  cpu::in_parallel(before.numel(), [&](int64_t head) {
+  in_parallel(before.numel(), [&](int64_t head) {
     const auto* gates = entered.data_ptr<float>() + head * length;
     auto* rows = scores.data_ptr<float>() + head * length * length;
     float top = before.data_ptr<float>()[head];

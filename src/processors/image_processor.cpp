@@ -1,13 +1,12 @@
 #include "processors/image_processor.h"
 
-#include <ATen/Parallel.h>
-
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
+#include "core/parallel.h"
 #include "processors/pipeline.h"
 
 namespace tessera {
@@ -71,13 +70,11 @@ torch::Tensor mask_of(const Prepared& pictures, const Extent& extent, bool tiled
 
 void fill(const Prepared& pictures, const Extent& extent, const Normalize& how, float* out) {
   const int64_t plane = extent.height * extent.width;
-  at::parallel_for(0, static_cast<int64_t>(pictures.size()), 1, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) {
-      float* tile_out = out + i * extent.tiles * 3 * plane;
-      for (const Image& tile : pictures[static_cast<size_t>(i)]) {
-        normalize(tile, how, tile_out, extent.width, plane);
-        tile_out += 3 * plane;
-      }
+  in_parallel(static_cast<int64_t>(pictures.size()), [&](int64_t i) {
+    float* tile_out = out + i * extent.tiles * 3 * plane;
+    for (const Image& tile : pictures[static_cast<size_t>(i)]) {
+      normalize(tile, how, tile_out, extent.width, plane);
+      tile_out += 3 * plane;
     }
   });
 }
@@ -119,10 +116,8 @@ ImageBatch ImageProcessor::operator()(std::span<const Image> images) const {
     if (image.empty()) throw Error("a picture is empty", "images", "give pictures that have pixels");
   }
   Prepared pictures(images.size());
-  at::parallel_for(0, static_cast<int64_t>(images.size()), 1, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) {
-      pictures[static_cast<size_t>(i)] = detail::prepared(images[static_cast<size_t>(i)], options_);
-    }
+  in_parallel(static_cast<int64_t>(images.size()), [&](int64_t i) {
+    pictures[static_cast<size_t>(i)] = detail::prepared(images[static_cast<size_t>(i)], options_);
   });
   const Extent extent = extent_of(pictures, options_.padding);
   const auto count = static_cast<int64_t>(images.size());

@@ -1,12 +1,11 @@
 #include "tasks/embed.h"
 
-#include <ATen/Parallel.h>
-
 #include <algorithm>
 #include <optional>
 
 #include "core/memory_limit.h"
 #include "core/pad_texts.h"
+#include "core/parallel.h"
 #include "core/progress.h"
 #include "encoders/classifier.h"
 #include "io/transform.h"
@@ -42,17 +41,16 @@ struct Prepared {
 
 std::vector<Prepared> prepare_all(const ImageProcessor& processor, std::span<const PictureInput> inputs) {
   std::vector<Prepared> prepared(inputs.size());
-  at::parallel_for(0, static_cast<int64_t>(inputs.size()), 1, [&](int64_t begin, int64_t end) {
-    for (auto i = static_cast<size_t>(begin); i < static_cast<size_t>(end); ++i) {
-      try {
-        const std::string bytes = read_input(inputs[i]);
-        const Bytes view(reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size());
-        prepared[i].picture = prepare(processor, view, inputs[i].name);
-      } catch (const OutOfMemory&) {
-        throw;
-      } catch (const Error& error) {
-        prepared[i].error = error;
-      }
+  in_parallel(static_cast<int64_t>(inputs.size()), [&](int64_t at) {
+    const auto i = static_cast<size_t>(at);
+    try {
+      const std::string bytes = read_input(inputs[i]);
+      const Bytes view(reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size());
+      prepared[i].picture = prepare(processor, view, inputs[i].name);
+    } catch (const OutOfMemory&) {
+      throw;
+    } catch (const Error& error) {
+      prepared[i].error = error;
     }
   });
   return prepared;

@@ -1,12 +1,11 @@
 #include "tasks/evaluate_icons.h"
 
-#include <ATen/Parallel.h>
-
 #include <algorithm>
 #include <fstream>
 #include <optional>
 
 #include "core/files.h"
+#include "core/parallel.h"
 #include "core/progress.h"
 #include "data/webdataset.h"
 #include "metrics/baselines.h"
@@ -102,14 +101,13 @@ class Reader {
       const size_t count = std::min(kBlock, data.size() - begin);
       std::vector<Sample> samples(count);
       std::vector<Tensor> pixels(count), hog(count), inputs(count);
-      at::parallel_for(0, static_cast<int64_t>(count), 1, [&](int64_t from, int64_t to) {
-        for (auto i = static_cast<size_t>(from); i < static_cast<size_t>(to); ++i) {
-          samples[i] = data.get(begin + i);
-          const Image image = picture_of(samples[i]);
-          pixels[i] = pixel_features(image);
-          hog[i] = hog_features(image);
-          if (model_) inputs[i] = prepared(samples[i]);
-        }
+      in_parallel(static_cast<int64_t>(count), [&](int64_t at) {
+        const auto i = static_cast<size_t>(at);
+        samples[i] = data.get(begin + i);
+        const Image image = picture_of(samples[i]);
+        pixels[i] = pixel_features(image);
+        hog[i] = hog_features(image);
+        if (model_) inputs[i] = prepared(samples[i]);
       });
       const Tensor features = model_ ? model_->embed(torch::stack(inputs)) : Tensor();
       for (size_t i = 0; i < count; ++i) {

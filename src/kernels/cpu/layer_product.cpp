@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "kernels/cpu/parallel.h"
+#include "core/parallel.h"
 #include "kernels/cpu/scratch.h"
 #include "kernels/cpu/tile_product.h"
 

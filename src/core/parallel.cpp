@@ -1,4 +1,4 @@
-#include "kernels/cpu/parallel.h"
+#include "core/parallel.h"
 
 #include <ATen/Parallel.h>
 #include <omp.h>
@@ -10,7 +10,7 @@
 #include <thread>
 #include <vector>
 
-namespace tessera::cpu {
+namespace tessera {
 namespace {
 
 #ifdef __SANITIZE_THREAD__
@@ -71,4 +71,4 @@ void in_parallel_by_rows(int64_t rows, const std::function<void(int64_t)>& work)
   });
 }
 
-}  // namespace tessera::cpu
+}  // namespace tessera
