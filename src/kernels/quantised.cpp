@@ -39,7 +39,9 @@ Quantised rows_to_int4(const Tensor& weight, int64_t group) {
 template <class Quantise>
 Quantised quantised_by_rows(const Tensor& weight, int64_t columns, int64_t scales, const Quantise& quantise) {
   const int64_t outputs = weight.size(0);
-  const Quantised all{torch::empty({outputs, columns}, torch::kInt8), torch::empty({outputs, scales}, torch::kFloat32)};
+  const auto options = weight.options().requires_grad(false);
+  const Quantised all{torch::empty({outputs, columns}, options.dtype(torch::kInt8)),
+                      torch::empty({outputs, scales}, options.dtype(torch::kFloat32))};
   by_rows(outputs, [&](int64_t first, int64_t count) {
     const Quantised part = quantise(weight.narrow(0, first, count));
     all.numbers.narrow(0, first, count).copy_(part.numbers);
