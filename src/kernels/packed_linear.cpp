@@ -2,8 +2,6 @@
 
 #include <ATen/Functions.h>
 
-#include <algorithm>
-
 #include "core/error.h"
 #include "core/shape_text.h"
 #include "kernels/cpu/rows.h"
@@ -38,11 +36,10 @@ Tensor interleaved(const Tensor& halves) {
 
 /// The sum of each row of bytes, in float32, in which LibTorch writes down what it sums.
 Tensor row_sums(const Tensor& numbers) {
-  constexpr int64_t kTogether = 8 * kPanel;
   std::vector<Tensor> sums;
-  for (int64_t first = 0; first < numbers.size(0); first += kTogether)
-    sums.push_back(
-        numbers.narrow(0, first, std::min(kTogether, numbers.size(0) - first)).sum(1, false, torch::kFloat32));
+  by_slices(numbers.size(0), [&](int64_t first, int64_t count) {
+    sums.push_back(numbers.narrow(0, first, count).sum(1, false, torch::kFloat32));
+  });
   return torch::cat(sums);
 }
 

@@ -1,7 +1,5 @@
 #include "kernels/panels.h"
 
-#include <algorithm>
-
 namespace tessera {
 
 using torch::Tensor;
@@ -17,13 +15,12 @@ Tensor to_panels(const Tensor& weight) {
   const int64_t outputs = weight.size(0), inputs = weight.size(1), group = inputs_together(weight.scalar_type());
   const int64_t filled = padded_inputs(inputs, weight.scalar_type()), panels = (outputs + kPanel - 1) / kPanel;
   const Tensor all = torch::empty({panels, filled / group, kPanel, group}, weight.options());
-  constexpr int64_t kTogether = 8 * kPanel;  // outputs, so that what is filled up is never a copy of all
-  for (int64_t first = 0; first < outputs; first += kTogether) {
-    const int64_t count = std::min(kTogether, outputs - first), part = (count + kPanel - 1) / kPanel;
+  by_slices(outputs, [&](int64_t first, int64_t count) {
+    const int64_t part = (count + kPanel - 1) / kPanel;
     const Tensor rows =
         torch::constant_pad_nd(weight.narrow(0, first, count), {0, filled - inputs, 0, part * kPanel - count});
     all.narrow(0, first / kPanel, part).copy_(rows.view({part, kPanel, filled / group, group}).transpose(1, 2));
-  }
+  });
   return all;
 }
 

@@ -1,6 +1,8 @@
 #pragma once
 #include <torch/types.h>
 
+#include <algorithm>
+
 namespace tessera {
 
 /// How packed weights lie: panels of 64 outputs, one after the other, which every kernel reads from front to end. In a
@@ -16,6 +18,14 @@ constexpr int64_t kPanel = 64;
 int64_t inputs_together(torch::ScalarType type);
 /// The inputs of a panel of so many, with the zeros behind them: a multiple of 16 groups.
 int64_t padded_inputs(int64_t inputs, torch::ScalarType type);
+
+/// Calls work(first, count) for some outputs after the other: what packing needs on the way is of those alone, and not
+/// several times the weights of a layer. The first is a multiple of kPanel.
+template <class Work>
+void by_slices(int64_t outputs, const Work& work) {
+  constexpr int64_t kTogether = 8 * kPanel;
+  for (int64_t first = 0; first < outputs; first += kTogether) work(first, std::min(kTogether, outputs - first));
+}
 
 /// @param weight  outputs x inputs, of the type of the panels
 /// @return panels x inputs / group x 64 x group, contiguous

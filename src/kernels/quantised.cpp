@@ -1,7 +1,5 @@
 #include "kernels/quantised.h"
 
-#include <algorithm>
-
 #include "kernels/panels.h"
 
 namespace tessera {
@@ -9,14 +7,6 @@ namespace tessera {
 using torch::Tensor;
 
 namespace {
-
-/// Calls `work` with the first and the number of some rows after the other: what is needed on the way is of those
-/// alone, and not several times the weights of a layer.
-template <class Work>
-void by_rows(int64_t rows, const Work& work) {
-  constexpr int64_t kTogether = 8 * kPanel;
-  for (int64_t first = 0; first < rows; first += kTogether) work(first, std::min(kTogether, rows - first));
-}
 
 Quantised rows_to_int8(const Tensor& weight) {
   const Tensor wide = weight.to(torch::kFloat32), scales = wide.abs().amax(1, true) / 127;
@@ -42,7 +32,7 @@ Quantised quantised_by_rows(const Tensor& weight, int64_t columns, int64_t scale
   const auto options = weight.options().requires_grad(false);
   const Quantised all{torch::empty({outputs, columns}, options.dtype(torch::kInt8)),
                       torch::empty({outputs, scales}, options.dtype(torch::kFloat32))};
-  by_rows(outputs, [&](int64_t first, int64_t count) {
+  by_slices(outputs, [&](int64_t first, int64_t count) {
     const Quantised part = quantise(weight.narrow(0, first, count));
     all.numbers.narrow(0, first, count).copy_(part.numbers);
     all.scales.narrow(0, first, count).copy_(part.scales);
@@ -69,7 +59,7 @@ Tensor dequantised(const Quantised& quantised) {
 Tensor to_int4_panels(const Tensor& numbers) {
   const int64_t outputs = numbers.size(0), inputs = numbers.size(1), panels = (outputs + kPanel - 1) / kPanel;
   const Tensor all = torch::empty({panels, inputs / 8, kPanel, 4}, torch::kUInt8);
-  by_rows(outputs, [&](int64_t first, int64_t count) {
+  by_slices(outputs, [&](int64_t first, int64_t count) {
     const int64_t part = (count + kPanel - 1) / kPanel;
     const Tensor filled = torch::constant_pad_nd(numbers.narrow(0, first, count), {0, 0, 0, part * kPanel - count});
     const Tensor above = (filled + 8).to(torch::kUInt8).view({part, kPanel, inputs / 8, 2, 4});
