@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "core/error.h"
+#include "core/memory_limit.h"
 
 namespace tessera {
 namespace {
@@ -36,6 +37,9 @@ torch::Device device_named(const std::string& name, const std::string& where) {
     throw Error(
         "there is no GPU " + std::to_string(number), where,
         "they are counted from 0, and there " + (count == 1 ? std::string("is 1") : "are " + std::to_string(count)));
+  if (memory_is_limited())
+    throw Error("holds models on the CPU to a limit, and this one is for " + name, "--max-memory",
+                "give one of --max-memory and " + where);
   return {torch::kCUDA, static_cast<c10::DeviceIndex>(number)};
 }
 

@@ -10,7 +10,8 @@ namespace tessera {
 
 /// "cpu", "cuda" (the first GPU) or "cuda:N".
 /// @param where  what gave the name, for the message
-/// @throws Error for another name, for a LibTorch without CUDA, and where there is no such GPU
+/// @throws Error for another name, for a LibTorch without CUDA, where there is no such GPU, and for one while
+///         --max-memory limits what the CPU holds
 torch::Device device_named(const std::string& name, const std::string& where);
 
 /// Where the weights of a model lie. What enters a model (pixels, ids, masks) is moved there; layers make their tensors

@@ -8,7 +8,8 @@ namespace tessera {
 /// said before pictures are read.
 void use_fast_decoding(bool fast);
 
-/// decode_image() for a processor of these options: exact, unless fast decoding is used. @throws Error likewise
+/// decode_image() for a processor of these options, on white where it is transparent: exact, unless fast decoding is
+/// used. @throws Error likewise
 Image decode_for(const ImageProcessorOptions& processor, Bytes bytes, const std::string& name,
                  const DecodeOptions& options = {});
 

@@ -22,8 +22,7 @@ std::string words_of(const ChatJson& messages) {
 Image picture_for(const Model& model, const std::string& path) {
   const std::string bytes = read_input({path});
   const Bytes view(reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size());
-  const Image image = decode_for(processor_of(model).options(), view, path);
-  return image.channels == 4 ? composite(image, {255, 255, 255}) : image;
+  return decode_for(processor_of(model).options(), view, path);
 }
 
 }  // namespace

@@ -8,7 +8,6 @@
 #include "core/parallel.h"
 #include "core/progress.h"
 #include "encoders/classifier.h"
-#include "io/transform.h"
 #include "layers/device.h"
 #include "processors/fast_decode.h"
 #include "vlm/talker.h"
@@ -16,7 +15,6 @@
 namespace tessera {
 namespace {
 
-constexpr Colour kWhite{255, 255, 255};
 constexpr int64_t kLargestDrawing = 1024;
 
 int64_t drawing_size(const ImageProcessorOptions& options) {
@@ -28,9 +26,7 @@ int64_t drawing_size(const ImageProcessorOptions& options) {
 ImageBatch prepare(const ImageProcessor& processor, Bytes bytes, const std::string& name) {
   DecodeOptions decode;
   decode.svg_height = decode.svg_width = drawing_size(processor.options());
-  Image image = decode_for(processor.options(), bytes, name, decode);
-  if (image.channels == 4) image = composite(image, kWhite);
-  return processor(image);
+  return processor(decode_for(processor.options(), bytes, name, decode));
 }
 
 /// A picture, or why there is none.

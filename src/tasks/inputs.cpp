@@ -189,9 +189,6 @@ Model load_onto(torch::Device device, const fs::path& folder, const std::string&
 Model open_model(const fs::path& named, const std::string& precision, const std::string& device) {
   const fs::path folder = named.empty() ? default_model_folder() : named;
   const torch::Device there = device_named(device, "--device");
-  if (!there.is_cpu() && memory_is_limited())
-    throw Error("holds models on the CPU to a limit, and this one is for " + device, "--max-memory",
-                "give one of --max-memory and --device");
   if (!there.is_cpu()) return load_onto(there, folder, precision);
   if (!memory_is_limited()) return load(folder, precision);
   check_weights_fit(least_weight_bytes(folder, precision));
