@@ -34,6 +34,14 @@ target_compile_options(tessera_flags INTERFACE -Wall -Wextra -Wshadow -Wconversi
 target_compile_options(tessera_flags INTERFACE $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict -Wno-stringop-overflow
                                                -Wno-stringop-overread -Wno-array-bounds>)
 target_link_libraries(tessera_flags INTERFACE torch c10 nlohmann_json::nlohmann_json Threads::Threads)
+# Debian's own LibTorch has no CUDA; see docs/architecture.md, "Devices".
+if(TARGET torch_cuda)
+  set(torch_has_cuda ON)
+endif()
+option(TESSERA_CUDA "Use what needs CUDA's headers: graphs of decoding" ${torch_has_cuda})
+if(TARGET c10_cuda)
+  target_link_libraries(tessera_flags INTERFACE torch_cuda c10_cuda)
+endif()
 if(TESSERA_SANITIZE)
   # What is checked on the way hides from GCC that a value was given.
   target_compile_options(tessera_flags INTERFACE -fsanitize=${TESSERA_SANITIZE} -fno-omit-frame-pointer -Wno-maybe-uninitialized)

@@ -1,5 +1,6 @@
 #include "core/text_batch.h"
 
+#include "core/device_graph.h"
 #include "core/error.h"
 
 namespace tessera {
@@ -9,7 +10,7 @@ void check_ids(const torch::Tensor& ids, int64_t vocabulary, int64_t context) {
   if (context > 0 && ids.size(1) > context)
     throw Error(std::to_string(ids.size(1)) + " tokens do not fit into the context of " + std::to_string(context),
                 "text", "shorten the text or ask for truncation");
-  if (ids.numel() == 0) return;
+  if (ids.numel() == 0 || is_recording()) return;
   const int64_t highest = ids.max().item<int64_t>(), lowest = ids.min().item<int64_t>();
   if (lowest < 0 || highest >= vocabulary)
     throw Error("id " + std::to_string(lowest < 0 ? lowest : highest) + " is outside the vocabulary of " +

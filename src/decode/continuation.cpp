@@ -20,6 +20,7 @@ Tensor index(const std::vector<int64_t>& rows, torch::Device device = torch::kCP
 }
 
 constexpr int64_t kFirstPiece = 32;
+constexpr int64_t kBeforeRecording = 4;  // tokens: a few are not worth it
 
 /// Some of the tokens of a prompt.
 Tokens piece_of(const Tokens& tokens, int64_t begin, int64_t count) {
@@ -36,7 +37,7 @@ Tokens piece_of(const Tokens& tokens, int64_t begin, int64_t count) {
 
 Continuation::Continuation(LanguageModel& model, LanguageState& state, const Prompt& prompt, int64_t most,
                            bool keep_hidden)
-    : model_(model), state_(state) {
+    : model_(model), state_(state), left_(most) {
   const torch::NoGradGuard no_grad;
   const Tokens& tokens = prompt.tokens;
   const int64_t length = tokens.x.size(1);
@@ -88,9 +89,25 @@ void Continuation::read_in_pieces(const Tokens& tokens) {
   logits_ = on_cpu(model_.logits(hidden_));
 }
 
+/// One token for each row by a recorded graph. @return false where there is none
+bool Continuation::read_recorded(const Tensor& next, const Tensor& real) {
+  if (may_outgrow_) return false;
+  if (!recorded_ && ++singly_ == kBeforeRecording) recorded_ = RecordedStep::make(model_, state_, left_);
+  if (!recorded_) return false;
+  const auto result = recorded_->step(next, real);
+  hidden_ = result.hidden.clone();  // which the next step overwrites
+  logits_ = on_cpu(result.logits);
+  return true;
+}
+
 void Continuation::advance(const std::vector<int64_t>& ids, const std::vector<bool>& ended) {
   const torch::NoGradGuard no_grad;
   const Tensor next = index(ids, hidden_.device());
+  Tensor real = torch::ones({next.size(0)}, torch::kBool);
+  for (size_t i = 0; i < ended.size(); ++i) real[static_cast<int64_t>(i)] = !ended[i];
+  const bool read_already = read_recorded(next, real);
+  --left_;
+  if (read_already) return;
   if (may_outgrow_) {
     made_.push_back(next);
     const int64_t seen = state_.seen.max().item<int64_t>();
@@ -99,12 +116,7 @@ void Continuation::advance(const std::vector<int64_t>& ids, const std::vector<bo
   Tokens tokens;
   tokens.ids = next.unsqueeze(1);
   tokens.x = model_.embed(tokens.ids);
-  if (std::find(ended.begin(), ended.end(), true) != ended.end()) {
-    Tensor mask = torch::ones({next.size(0), 1}, torch::kBool);
-    for (size_t i = 0; i < ended.size(); ++i)
-      if (ended[i]) mask[static_cast<int64_t>(i)] = false;
-    tokens.mask = mask.to(next.device());
-  }
+  if (std::find(ended.begin(), ended.end(), true) != ended.end()) tokens.mask = real.unsqueeze(1).to(next.device());
   read(tokens);
 }
 
@@ -126,6 +138,7 @@ void Continuation::begin_anew(int64_t count) {
 void Continuation::select(const std::vector<int64_t>& rows) {
   const torch::NoGradGuard no_grad;
   const Tensor order = index(rows, hidden_.device());
+  if (recorded_ && recorded_->rows() != order.size(0)) stop_recording();
   state_.select(order);
   logits_ = logits_.index_select(0, index(rows));
   hidden_ = hidden_.index_select(0, order);
@@ -134,8 +147,15 @@ void Continuation::select(const std::vector<int64_t>& rows) {
   for (Tensor& made : made_) made = made.index_select(0, order);
 }
 
+void Continuation::stop_recording() {
+  recorded_.reset();
+  singly_ = 0;
+}
+
 Tensor Continuation::advance_all(const std::vector<int64_t>& ids) {
   const torch::NoGradGuard no_grad;
+  stop_recording();
+  left_ -= static_cast<int64_t>(ids.size());
   Tokens tokens;
   tokens.ids = index(ids, hidden_.device()).unsqueeze(0);
   tokens.x = model_.embed(tokens.ids);
@@ -147,6 +167,8 @@ Tensor Continuation::advance_all(const std::vector<int64_t>& ids) {
 }
 
 void Continuation::rewind(int64_t tokens) {
+  stop_recording();
+  left_ += tokens;
   if (tokens > 0) state_.rewind(tokens);
 }
 

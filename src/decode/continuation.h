@@ -2,6 +2,7 @@
 #include <span>
 
 #include "decode/generate.h"
+#include "decode/recorded_step.h"
 
 namespace tessera {
 
@@ -35,6 +36,8 @@ class Continuation {
 
  private:
   void read(const Tokens& tokens);
+  bool read_recorded(const Tensor& next, const Tensor& real);
+  void stop_recording();
   void read_in_pieces(const Tokens& tokens);
   void begin_anew(int64_t next);
 
@@ -44,6 +47,8 @@ class Continuation {
   Tensor origin_;             // R: which row of the prompt
   std::vector<Tensor> made_;  // R each, likewise
   bool may_outgrow_ = false;
+  std::unique_ptr<RecordedStep> recorded_;  // null: the device has none, or it is too early
+  int64_t left_, singly_ = 0;               // tokens that may come; those that came one by one, without another call
   Tensor logits_, hidden_, prompt_hidden_;
 };
 

@@ -35,6 +35,11 @@ Attention::Attention(const AttentionOptions& options, std::shared_ptr<PositionBi
 
 namespace {
 
+/// Of something of the keys, B x S, that of the `queries` tokens of this call. @param place  see KeysAndValues
+Tensor of_queries(const Tensor& of_keys, int64_t queries, const Tensor& place) {
+  return place.defined() ? of_keys.index_select(1, place) : of_keys.narrow(1, of_keys.size(1) - queries, queries);
+}
+
 /// B x 1 x L x L, true where a key belongs to another sequence of its row than the query.
 /// @param number  B x L, of the sequence that each token belongs to
 Tensor in_another_sequence(const Tensor& number) { return number.unsqueeze(2).ne(number.unsqueeze(1)).unsqueeze(1); }
@@ -80,14 +85,14 @@ Tensor Attention::context(const Tokens& tokens, KeyValueCache* cache) {
   // What the pattern cannot say is said by a bias: windows of real tokens, spans, several sequences in a row.
   if (packed || tokens.span.defined() || (o.window > 0 && (seen.mask.defined() || !o.causal))) {
     pattern = {.scale = o.scale, .cap = o.cap};
-    pattern.bias = attention_bias(seen.mask, o.causal, o.window, length, keys, q.options(), tokens.span);
+    pattern.bias = attention_bias(seen.mask, o.causal, o.window, length, keys, q.options(), tokens.span, seen.place);
     if (packed)  // the lowest hides already
       pattern.bias = pattern.bias.masked_fill(in_another_sequence(tokens.at.select(-1, 1)), pattern.bias.min());
   }
   if (bias_) {
     const Tensor at =
         cache || !tokens.at.defined() ? key_positions(seen.mask, keys, q.options()) : tokens.at.select(-1, 0);
-    const Tensor distance_bias = bias_->forward(at.narrow(1, keys - length, length), at);
+    const Tensor distance_bias = bias_->forward(of_queries(at, length, seen.place), at);
     pattern.bias = pattern.bias.defined() ? pattern.bias + distance_bias : distance_bias;
   }
   const Tensor mixed = attend(*this, q, seen.keys, seen.values, pattern);
@@ -153,14 +158,14 @@ Tensor in_one_span(const Tensor& span, int64_t queries, int64_t keys) {
 }  // namespace
 
 Tensor attention_bias(const Tensor& mask, bool causal, int64_t window, int64_t queries, int64_t keys,
-                      const torch::TensorOptions& like, const Tensor& span) {
+                      const torch::TensorOptions& like, const Tensor& span, const Tensor& place) {
   const auto flags = like.dtype(torch::kBool).requires_grad(false);
   Tensor hidden;
   if (causal && queries > 1) hidden = torch::ones({queries, keys}, flags).triu(keys - queries + 1);  // L x S
   const auto hide = [&](const Tensor& more) { hidden = hidden.defined() ? hidden | more : more; };
   if (window > 0 && window < keys) {
     const Tensor at = key_positions(mask, keys, like);
-    const Tensor distance = at.narrow(1, keys - queries, queries).unsqueeze(2) - at.unsqueeze(1);  // B x L x S
+    const Tensor distance = of_queries(at, queries, place).unsqueeze(2) - at.unsqueeze(1);  // B x L x S
     hide(distance.ge(window).unsqueeze(1));
   }
   if (span.defined() && hidden.defined()) hidden = hidden & in_one_span(span, queries, keys).logical_not();

@@ -73,9 +73,10 @@ Tensor attend(const torch::nn::Module& module, const Tensor& q, const Tensor& k,
 /// undefined), where `causal` later ones, and those that lie beyond a window of real tokens (0: none); undefined when
 /// nothing is hidden. The hidden scores get the lowest finite value, so that a row without any key is uniform instead
 /// of NaN.
-/// @param span  see Tokens, B x queries; may be undefined
+/// @param span   see Tokens, B x queries; may be undefined
+/// @param place  see KeysAndValues
 Tensor attention_bias(const Tensor& mask, bool causal, int64_t window, int64_t queries, int64_t keys,
-                      const torch::TensorOptions& like, const Tensor& span = {});
+                      const torch::TensorOptions& like, const Tensor& span = {}, const Tensor& place = {});
 
 /// Where each of the keys stands among the real ones, counted from 0: B x S with a mask, else 1 x S. Padding counts on
 /// from the real token before it, as the references do.

@@ -7,11 +7,6 @@
 
 namespace tessera {
 
-void ConvolutionState::select(const Tensor& rows) {
-  for (Tensor* tensor : {&inputs, &real})
-    if (tensor->defined()) *tensor = tensor->index_select(0, rows);
-}
-
 CausalConvolution::CausalConvolution(int64_t channels, int64_t kernel, bool with_bias) {
   weight = Module::weight("weight", {channels, 1, kernel}, 1 / std::sqrt(static_cast<double>(kernel)));
   if (with_bias) bias = Module::weight("bias", {channels}, 0);

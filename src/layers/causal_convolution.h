@@ -7,8 +7,6 @@ namespace tessera {
 struct ConvolutionState {
   Tensor inputs;  ///< B x channels x kernel, oldest first; zeros before the first token; undefined: no token yet
   Tensor real;    ///< B x kernel, true where an input was a real token
-
-  void select(const Tensor& rows);
 };
 
 /// A convolution along the sequence for every channel by itself, over a token and the kernel - 1 before it.

@@ -6,11 +6,6 @@
 
 namespace tessera {
 
-void CrossCache::select(const Tensor& rows) {
-  for (Tensor* tensor : {&source_.keys, &source_.values, &source_.mask})
-    if (tensor->defined()) *tensor = tensor->index_select(0, rows);
-}
-
 CrossAttention::CrossAttention(const CrossAttentionOptions& options) : options_(options) {
   const auto& o = options_;
   if (o.heads < 1 || (o.head_dim < 1 && o.dim % o.heads != 0))

@@ -16,11 +16,11 @@ struct CrossAttentionOptions {
 };
 
 /// The state of cross-attention: the keys and values of the source, which are made once.
-class CrossCache : public State {
+class CrossCache : public FixedState {
  public:
   explicit CrossCache(KeysAndValues source) : source_(std::move(source)) {}
   const KeysAndValues& source() const { return source_; }
-  void select(const Tensor& rows) override;
+  std::vector<Tensor*> replaced() override { return {&source_.keys, &source_.values, &source_.mask}; }
   bool can_rewind() const override { return true; }
   void rewind(int64_t) override {}  // the source stays what it is
 

@@ -56,6 +56,13 @@ std::optional<torch::Device> first_device(const torch::nn::Module& model) {
 
 torch::Device device_of(const torch::nn::Module& model) { return first_device(model).value_or(torch::kCPU); }
 
+torch::Tensor DeviceTable::on(torch::Device device) const {
+  if (device == numbers_.device()) return numbers_;
+  const std::lock_guard lock(mutex_);
+  if (!copy_.defined() || copy_.device() != device) copy_ = numbers_.to(device);
+  return copy_;
+}
+
 TextBatch moved(const TextBatch& text, torch::Device device) {
   return {moved(text.ids, device), moved(text.mask, device), moved(text.type_ids, device)};
 }

@@ -2,6 +2,7 @@
 #include <torch/nn/module.h>
 #include <torch/types.h>
 
+#include <mutex>
 #include <string>
 
 #include "core/text_batch.h"
@@ -17,6 +18,19 @@ torch::Device device_named(const std::string& name, const std::string& where);
 /// Where the weights of a model lie. What enters a model (pixels, ids, masks) is moved there; layers make their tensors
 /// where their inputs are.
 torch::Device device_of(const torch::nn::Module& model);
+
+/// Numbers that a layer computes for itself, neither parameter nor buffer, wherever they are read: on another device
+/// than the CPU they are copied once.
+class DeviceTable {
+ public:
+  explicit DeviceTable(torch::Tensor numbers) : numbers_(std::move(numbers)) {}
+  torch::Tensor on(torch::Device device) const;
+
+ private:
+  torch::Tensor numbers_;
+  mutable std::mutex mutex_;
+  mutable torch::Tensor copy_;
+};
 
 /// All three there; undefined ones stay so.
 TextBatch moved(const TextBatch& text, torch::Device device);

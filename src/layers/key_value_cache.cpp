@@ -1,6 +1,7 @@
 #include "layers/key_value_cache.h"
 
 #include <algorithm>
+#include <stdexcept>
 
 #include "core/error.h"
 
@@ -47,6 +48,15 @@ void select_rows(Tensor& buffer, const Tensor& rows, int64_t length, int64_t axi
   buffer = other;
 }
 
+/// The first `length` entries along `axis` to a buffer of their own, with room for `more` zeros behind them.
+void move(Tensor& buffer, int64_t length, int64_t more, int64_t axis) {
+  auto shape = buffer.sizes().vec();
+  shape[static_cast<size_t>(axis)] = length + more;
+  const Tensor other = torch::zeros(shape, buffer.options());
+  other.narrow(axis, 0, length).copy_(buffer.narrow(axis, 0, length));
+  buffer = other;
+}
+
 int64_t bytes_of(const Tensor& tensor) {
   return tensor.defined() ? tensor.numel() * static_cast<int64_t>(tensor.element_size()) : 0;
 }
@@ -70,30 +80,69 @@ void ContiguousCache::store(CacheStorage storage) {
   keys_ = values_ = {};
 }
 
-void ContiguousCache::put(Buffer& buffer, const Tensor& next) const {
-  if (storage_ == CacheStorage::kAsGiven) {  // what came first decides: a prefix in float32 before keys in bfloat16
-    const auto type = buffer.numbers.defined() ? buffer.numbers.scalar_type() : next.scalar_type();
-    return extend(buffer.numbers, next.to(type), length_, 2);
-  }
+/// What is kept of keys or values behind those of `before`.
+ContiguousCache::Buffer ContiguousCache::packed(const Buffer& before, const Tensor& next) const {
+  if (storage_ == CacheStorage::kAsGiven)  // what came first decides: a prefix in float32 before keys in bfloat16
+    return {next.to(before.numbers.defined() ? before.numbers.scalar_type() : next.scalar_type()), {}};
   if (next.requires_grad())
     throw Error("has no gradient in this type", "key-value cache", "keep it in float32 while training");
-  if (storage_ == CacheStorage::kBfloat16) return extend(buffer.numbers, next.to(torch::kBFloat16), length_, 2);
+  if (storage_ == CacheStorage::kBfloat16) return {next.to(torch::kBFloat16), {}};
   const Tensor scale = next.to(torch::kFloat32).abs().amax(-1, true) / kLargestInt8;
   const Tensor whole = (next.to(torch::kFloat32) / scale.clamp_min(1e-30)).round();
-  extend(buffer.numbers, whole.to(torch::kInt8), length_, 2);
-  extend(buffer.scales, scale, length_, 2);
+  return {whole.to(torch::kInt8), scale};
 }
 
-/// All that was put, with the `length_` of after it.
+void ContiguousCache::put(Buffer& buffer, const Tensor& next) const {
+  const Buffer more = packed(buffer, next);
+  extend(buffer.numbers, more.numbers, length_, 2);
+  if (more.scales.defined()) extend(buffer.scales, more.scales, length_, 2);
+}
+
+/// All that was put, with the `length_` of after it; the whole buffer where it is fixed.
 Tensor ContiguousCache::read(const Buffer& buffer) const {
-  const Tensor numbers = buffer.numbers.narrow(2, 0, length_);
-  if (storage_ == CacheStorage::kAsGiven) return numbers;
-  const Tensor given = numbers.to(given_);
-  return storage_ == CacheStorage::kInt8 ? given * buffer.scales.narrow(2, 0, length_).to(given_) : given;
+  const auto filled = [&](const Tensor& x) { return place_.defined() ? x : x.narrow(2, 0, length_); };
+  if (storage_ == CacheStorage::kAsGiven) return filled(buffer.numbers);
+  const Tensor given = filled(buffer.numbers).to(given_);
+  return storage_ == CacheStorage::kInt8 ? given * filled(buffer.scales).to(given_) : given;
+}
+
+bool ContiguousCache::fix(int64_t tokens) {
+  if (length_ == 0 || keys_.numbers.requires_grad()) return false;
+  if (!mask_.defined())
+    mask_ = torch::ones({keys_.numbers.size(0), length_}, keys_.numbers.options().dtype(torch::kBool));
+  move(mask_, length_, tokens, 1);
+  for (Buffer* buffer : {&keys_, &values_}) {
+    move(buffer->numbers, length_, tokens, 2);
+    if (buffer->scales.defined()) move(buffer->scales, length_, tokens, 2);
+  }
+  place_ = torch::full({1}, length_, mask_.options().dtype(torch::kInt64));
+  return true;
+}
+
+/// append() without anything that depends on how many tokens there are.
+KeysAndValues ContiguousCache::append_in_place(const KeysAndValues& next) {
+  const Tensor place = place_.clone();
+  const Tensor real = next.mask.defined() ? next.mask.to(torch::kBool)
+                                          : torch::ones({mask_.size(0), next.keys.size(2)}, mask_.options());
+  mask_.index_copy_(1, place, real);
+  const auto put_at = [&](Buffer& buffer, const Tensor& numbers) {
+    const Buffer more = packed(buffer, numbers);
+    buffer.numbers.index_copy_(2, place, more.numbers);
+    if (more.scales.defined()) buffer.scales.index_copy_(2, place, more.scales);
+  };
+  put_at(keys_, next.keys);
+  put_at(values_, next.values);
+  place_.add_(1);
+  return {read(keys_), read(values_), mask_, place};
 }
 
 KeysAndValues ContiguousCache::append(const KeysAndValues& next) {
   const int64_t added = next.keys.size(2);
+  if (place_.defined()) {
+    if (added != 1) throw std::logic_error("a fixed key-value cache takes one token a call");
+    given_ = next.keys.scalar_type();
+    return append_in_place(next);
+  }
   if (next.mask.defined() || mask_.defined()) {
     const auto flags = next.keys.options().dtype(torch::kBool).requires_grad(false);
     const int64_t batch = next.keys.size(0);
@@ -112,6 +161,9 @@ void ContiguousCache::truncate(int64_t length) {
     throw Error("holds " + std::to_string(length_) + " tokens and cannot be cut to " + std::to_string(length),
                 "key-value cache");
   length_ = length;
+  if (!place_.defined()) return;
+  place_.fill_(length);
+  mask_.narrow(1, length, mask_.size(1) - length).fill_(false);
 }
 
 void ContiguousCache::select(const Tensor& rows) {

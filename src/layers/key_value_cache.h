@@ -9,6 +9,7 @@ namespace tessera {
 struct KeysAndValues {
   Tensor keys, values;  ///< B x kv heads x S x d
   Tensor mask;          ///< B x S, true where a token is real; undefined: all are
+  Tensor place = {};  ///< 1, int64: where among them the one token of this call stands; undefined: its tokens are last
 };
 
 /// How a cache keeps its numbers: as they come; in bfloat16; or as int8 with one float32 scale for each key and value
@@ -49,19 +50,26 @@ class ContiguousCache : public KeyValueCache {
   void select(const Tensor& rows) override;
   void store(CacheStorage storage) override;
   int64_t bytes() const override;
+  /// From then on a call adds one token and is given the whole buffer, in which the mask hides what is not there yet.
+  bool fix(int64_t tokens) override;
+  void count_token() override { length_ += place_.defined() ? 1 : 0; }
+  void release() override { place_ = Tensor(); }
 
  private:
   /// Keys or values: B x kv heads x capacity x d, and for int8 their scales, B x kv heads x capacity x 1.
   struct Buffer {
     Tensor numbers, scales;
   };
+  Buffer packed(const Buffer& before, const Tensor& next) const;
   void put(Buffer& buffer, const Tensor& next) const;
   Tensor read(const Buffer& buffer) const;
+  KeysAndValues append_in_place(const KeysAndValues& next);
 
   CacheStorage storage_ = CacheStorage::kAsGiven;
   torch::ScalarType given_ = torch::kFloat32;  // what packed numbers become again
   Buffer keys_, values_;
-  Tensor mask_;  // B x capacity; undefined while all tokens are real
+  Tensor mask_;   // B x capacity; undefined while all tokens are real
+  Tensor place_;  // 1, int64, on the device: the next token's place; undefined but between fix() and release()
   int64_t length_ = 0;
 };
 

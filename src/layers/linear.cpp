@@ -88,28 +88,17 @@ bool is_narrow(const Tensor& weight) {
   return !weight.is_cpu() && (weight.scalar_type() == torch::kBFloat16 || weight.scalar_type() == torch::kInt8);
 }
 
-// Buffers of layers in int8 on a device: the factors of the outputs, by whose name it is known whether the inputs are
-// rounded, too.
-constexpr const char* kScale = "scale";
-constexpr const char* kWeightScale = "weight_scale";
-
-/// On another device than the CPU the parameters themselves become narrow.
-std::string prepare_on_device(torch::nn::Module& module, Tensor& weight, Precision precision) {
+/// What keeps a layer on another device than the CPU, whose parameters themselves become narrow, as it is; empty:
+/// nothing.
+std::string reason_to_stay_wide(const torch::nn::Module& module, const Tensor& weight, Precision precision) {
   if (!module.children().empty()) return "has an adapter";
-  if (is_narrow(weight)) return "";
   if (!weight.is_floating_point() || weight.scalar_type() == torch::kFloat64) return "is not float32";
-  if (precision == Precision::kFloat32) return "float32 is what it is in";
+  return precision == Precision::kFloat32 ? "float32 is what it is in" : "";
+}
+
+void narrow_to_bfloat16(Tensor& weight) {
   weight.requires_grad_(false);
-  if (precision == Precision::kBfloat16) {
-    weight.set_data(weight.to(torch::kBFloat16));
-    return "";
-  }
-  if (precision != Precision::kInt8 && precision != Precision::kInt8Weights)
-    throw Error("int4 is for the CPU", "--precision", "give bfloat16, int8 or int8-weights");
-  const NarrowWeights bytes = rounded_to_int8(weight);
-  module.register_buffer(precision == Precision::kInt8 ? kScale : kWeightScale, bytes.scale);
-  weight.set_data(bytes.weight);
-  return "";
+  weight.set_data(weight.to(torch::kBFloat16));
 }
 
 constexpr const char* kRead = "its weight is read by its owner";
@@ -143,27 +132,34 @@ Linear::Linear(int64_t in, int64_t out, bool with_bias, bool gated) : gated_(gat
   if (with_bias) bias = Module::weight("bias", {out}, 0);
 }
 
-namespace {
-
 /// y = x W^T + b with the weight that prepare() has left on a device.
-Tensor product_on_device(const Linear& layer, const Tensor& x, bool narrow) {
-  NarrowWeights weights{layer.weight, {}, layer.bias};
-  bool eight_bits = false;
-  if (layer.weight.scalar_type() == torch::kInt8) {
-    const auto buffers = layer.named_buffers(/*recurse=*/false);
-    eight_bits = buffers.contains(kScale);
-    weights.scale = buffers[eight_bits ? kScale : kWeightScale];
-  }
-  const Tensor y = narrow_linear(x, weights, eight_bits);
+Tensor Linear::product_on_device(const Tensor& x, bool narrow) {
+  const Tensor y = narrow_linear(x, {weight, scale_, bias}, rounds_inputs_);
   return narrow ? y : y.to(torch::kFloat32);
 }
 
-}  // namespace
+std::string Linear::prepare_on_device(Precision precision) {
+  if (is_narrow(weight)) return "";
+  if (const std::string reason = reason_to_stay_wide(*this, weight, precision); !reason.empty()) return reason;
+  if (precision == Precision::kBfloat16) {
+    narrow_to_bfloat16(weight);
+    if (bias.defined()) narrow_to_bfloat16(bias);
+    return "";
+  }
+  rounds_inputs_ = precision == Precision::kInt8;
+  if (!rounds_inputs_ && precision != Precision::kInt8Weights)
+    throw Error("int4 is for the CPU", "--precision", "give bfloat16, int8 or int8-weights");
+  const NarrowWeights bytes = rounded_to_int8(weight);
+  scale_ = register_buffer("scale", bytes.scale);  // so that it moves with the weight
+  weight.requires_grad_(false);
+  weight.set_data(bytes.weight);
+  return "";
+}
 
 Tensor Linear::plain(const Tensor& x, const After& after) {
   if (is_narrow(weight)) {
     if (!children().empty()) refuse_packed("linear layer");
-    Tensor y = tap(*this, product_on_device(*this, x, after.narrow));
+    Tensor y = tap(*this, product_on_device(x, after.narrow));
     if (gated_)
       y = gated(y, after.activation);
     else if (after.activation)
@@ -218,12 +214,7 @@ torch::ScalarType Linear::narrow_type() const {
 std::string Linear::prepare(Precision precision) {
   if (packed_) return "";  // a part that stands in two places
   if (weight_is_read) return kRead;
-  if (!weight.is_cpu()) {
-    const std::string reason = prepare_on_device(*this, weight, own(precision));
-    if (reason.empty() && bias.defined() && weight.scalar_type() == torch::kBFloat16)
-      bias.set_data(bias.to(torch::kBFloat16));
-    return reason;
-  }
+  if (!weight.is_cpu()) return prepare_on_device(own(precision));
   if (const std::string reason = reason_to_stay(*this, weight); !reason.empty()) return reason;
   packed_ = std::make_shared<PackedLinear>(weight, bias, own(precision), gated_);
   weight.set_data(packed_away(weight));
@@ -296,8 +287,11 @@ Embedding::Embedding(int64_t count, int64_t dim, double deviation, int64_t paddi
 
 std::string Embedding::prepare(Precision precision) {
   if (packed_ || narrow_.defined()) return "";
-  if (!weight.is_cpu())  // bytes are too coarse for what is looked up
-    return prepare_on_device(*this, weight, precision == Precision::kFloat32 ? precision : Precision::kBfloat16);
+  if (!weight.is_cpu()) {  // in bfloat16 at least: bytes are too coarse for what is looked up
+    const std::string reason = is_narrow(weight) ? "" : reason_to_stay_wide(*this, weight, precision);
+    if (reason.empty()) narrow_to_bfloat16(weight);
+    return reason;
+  }
   if (const std::string reason = reason_to_stay(*this, weight); !reason.empty()) return reason;
   if (gives_products)
     packed_ = std::make_shared<PackedLinear>(weight, Tensor(), of_logits(precision));

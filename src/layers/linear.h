@@ -37,9 +37,13 @@ class Linear : public Module, public Preparable {
 
  private:
   Tensor plain(const Tensor& x, const After& after);
+  Tensor product_on_device(const Tensor& x, bool narrow);
+  std::string prepare_on_device(Precision precision);
   Precision own(Precision precision) const;
 
   bool gated_;
+  bool rounds_inputs_ = false;  // on a device, to int8
+  Tensor scale_;                // out: of a weight in int8 on a device
   std::shared_ptr<const PackedLinear> packed_;
 };
 

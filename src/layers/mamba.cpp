@@ -44,11 +44,6 @@ SelectiveResult selective_scan(const SelectiveInputs& given, const Tensor& befor
   return {torch::cat(pieces, 1), state};
 }
 
-void MambaState::select(const Tensor& rows) {
-  convolution.select(rows);
-  if (state.defined()) state = state.index_select(0, rows);
-}
-
 MambaMixer::MambaMixer(const MambaOptions& options) : options_(options) {
   auto& o = options_;
   if (o.inner <= 0) o.inner = 2 * o.dim;

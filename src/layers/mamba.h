@@ -30,9 +30,9 @@ struct MambaOptions {
   int64_t chunk = 64;  ///< see selective_scan()
 };
 
-class MambaState : public State {
+class MambaState : public FixedState {
  public:
-  void select(const Tensor& rows) override;
+  std::vector<Tensor*> replaced() override { return {&convolution.inputs, &convolution.real, &state}; }
 
   ConvolutionState convolution;
   Tensor state;  ///< B x inner x state; undefined: no token yet

@@ -8,11 +8,6 @@
 
 namespace tessera {
 
-void Mamba2State::select(const Tensor& rows) {
-  convolution.select(rows);
-  if (state.defined()) state = state.index_select(0, rows);
-}
-
 Mamba2Mixer::Mamba2Mixer(const Mamba2MixerOptions& options)
     : options_(options), activation_(activation(options.activation)) {
   const auto& o = options_;

@@ -20,9 +20,9 @@ struct Mamba2MixerOptions {
 };
 
 /// The state of Mamba-2, of one size however long the sequence is.
-class Mamba2State : public State {
+class Mamba2State : public FixedState {
  public:
-  void select(const Tensor& rows) override;
+  std::vector<Tensor*> replaced() override { return {&convolution.inputs, &convolution.real, &state}; }
 
   ConvolutionState convolution;
   Tensor state;  ///< B x heads x head_dim x state; undefined: no token yet

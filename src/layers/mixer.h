@@ -17,6 +17,25 @@ class State {
   /// Forgets the last `tokens` tokens of every row: a draft that was refused.
   /// @throws std::logic_error where it cannot
   virtual void rewind(int64_t tokens);
+
+  /// Makes the state of sequences of which something was seen ready for a recorded graph (core/device_graph.h): the
+  /// next `tokens` tokens, which come one a call, are read and written where the tensors lie from now on.
+  /// @return false where it grows otherwise; nothing has changed then
+  virtual bool fix(int64_t tokens);
+  /// The tensors that a call replaces by others of the same shape.
+  virtual std::vector<Tensor*> replaced() { return {}; }
+  /// What a graph cannot do, after each token: the host's own counting.
+  virtual void count_token() {}
+  /// The end of fix().
+  virtual void release() {}
+};
+
+/// A state that is what replaced() lists: tensors whose first axis is the batch and whose shapes stay; none, or
+/// undefined ones, before the first token.
+class FixedState : public State {
+ public:
+  void select(const Tensor& rows) override;
+  bool fix(int64_t tokens) override;
 };
 
 /// What exchanges information between tokens: attention, retention, a state space, a convolution.

@@ -73,12 +73,6 @@ Tensor one_chunk(const MlstmInputs& in, const Tensor& kept, const MlstmState& st
 
 }  // namespace
 
-void MlstmState::select(const Tensor& rows) {
-  convolution.select(rows);
-  for (Tensor* tensor : {&c, &n, &m})
-    if (tensor->defined()) *tensor = tensor->index_select(0, rows);
-}
-
 Tensor mlstm(const MlstmInputs& in, const Tensor& real, MlstmState* state, const MlstmForm& form) {
   const int64_t batch = in.q.size(0), heads = in.q.size(1), length = in.q.size(2), width = in.q.size(3);
   MlstmState own;

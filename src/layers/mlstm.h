@@ -16,9 +16,9 @@ struct MlstmInputs {
 };
 
 /// The memory in a scale of exp(m), which keeps it finite.
-class MlstmState : public State {
+class MlstmState : public FixedState {
  public:
-  void select(const Tensor& rows) override;
+  std::vector<Tensor*> replaced() override { return {&convolution.inputs, &convolution.real, &c, &n, &m}; }
 
   Tensor c;                      ///< B x heads x d x e; undefined: no token yet
   Tensor n;                      ///< B x heads x d

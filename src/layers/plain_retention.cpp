@@ -10,10 +10,6 @@
 
 namespace tessera {
 
-void PlainRetentionState::select(const Tensor& rows) {
-  if (state.defined()) state = state.index_select(0, rows);
-}
-
 PlainRetention::PlainRetention(const PlainRetentionOptions& options) : options_(options) {
   const auto& o = options_;
   if (o.heads < 1 || o.dim % o.heads != 0)

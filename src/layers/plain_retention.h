@@ -14,9 +14,9 @@ struct PlainRetentionOptions {
 };
 
 /// The state of retention, of one size however long the sequence is.
-class PlainRetentionState : public State {
+class PlainRetentionState : public FixedState {
  public:
-  void select(const Tensor& rows) override;
+  std::vector<Tensor*> replaced() override { return {&state}; }
 
   Tensor state;  ///< B x heads x values x keys; undefined: no token yet
 };

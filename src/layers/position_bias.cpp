@@ -36,7 +36,9 @@ Tensor RelativeBias::forward(const Tensor& queries, const Tensor& keys) {
   return tap(*this, torch::embedding(weight_, bucket).permute({0, 3, 1, 2}));
 }
 
-LinearBias::LinearBias(int64_t heads) {
+namespace {
+
+std::vector<float> slopes_of(int64_t heads) {
   const auto powers = [](int64_t count, int64_t step) {
     const double base = std::pow(2.0, -8.0 / static_cast<double>(count));
     std::vector<float> values;
@@ -50,12 +52,16 @@ LinearBias::LinearBias(int64_t heads) {
   // The slopes between those of a power of two: every second one of twice as many heads.
   for (const float slope : powers(2 * whole, 2))
     if (static_cast<int64_t>(slopes.size()) < heads) slopes.push_back(slope);
-  slopes_ = torch::tensor(slopes);
+  return slopes;
 }
+
+}  // namespace
+
+LinearBias::LinearBias(int64_t heads) : slopes_(torch::tensor(slopes_of(heads))) {}
 
 Tensor LinearBias::forward(const Tensor& queries, const Tensor& keys) {
   const Tensor distance = (queries.unsqueeze(2) - keys.unsqueeze(1)).clamp_min(0).unsqueeze(1);  // B x 1 x L x S
-  return -distance * slopes_.to(queries.device()).view({1, -1, 1, 1});
+  return -distance * slopes_.on(queries.device()).view({1, -1, 1, 1});
 }
 
 }  // namespace tessera

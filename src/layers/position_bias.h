@@ -1,4 +1,5 @@
 #pragma once
+#include "layers/device.h"
 #include "layers/module.h"
 
 namespace tessera {
@@ -38,7 +39,7 @@ class LinearBias : public PositionBias {
   Tensor forward(const Tensor& queries, const Tensor& keys) override;
 
  private:
-  Tensor slopes_;  // heads; computed, and so neither parameter nor buffer
+  DeviceTable slopes_;  // heads
 };
 
 }  // namespace tessera

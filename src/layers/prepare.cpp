@@ -55,10 +55,13 @@ void pack(torch::nn::Module& module, Precision precision, PreparedPart& part, Na
   part.left = preparable ? preparable->prepare(precision) : "has no fast form";
   if (preparable && part.left.empty())
     for (const Tensor& tensor : module.parameters(/*recurse=*/false))
-      if (!tensor.is_cpu()) narrow.insert(tensor.unsafeGetTensorImpl());
+      if (!tensor.is_cpu()) {
+        narrow.insert(tensor.unsafeGetTensorImpl());
+        part.bytes += static_cast<int64_t>(tensor.nbytes());
+      }
   widen_own(module, narrow);
   if (!preparable || !part.left.empty()) return;
-  part.bytes = preparable->packed_bytes();
+  part.bytes += preparable->packed_bytes();
   part.sparse = preparable->packed().contains("places");
 }
 

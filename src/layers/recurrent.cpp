@@ -8,8 +8,10 @@
 
 namespace tessera {
 
-void RecurrentState::select(const Tensor& rows) {
-  for (Tensor& tensor : tensors) tensor = tensor.index_select(0, rows);
+std::vector<Tensor*> RecurrentState::replaced() {
+  std::vector<Tensor*> all;
+  for (Tensor& tensor : tensors) all.push_back(&tensor);
+  return all;
 }
 
 Tensor RecurrentMixer::forward(const Tokens& tokens) {

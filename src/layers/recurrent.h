@@ -4,9 +4,9 @@
 namespace tessera {
 
 /// The state of a recurrence: tensors whose first axis is the batch; none: no token yet.
-class RecurrentState : public State {
+class RecurrentState : public FixedState {
  public:
-  void select(const Tensor& rows) override;
+  std::vector<Tensor*> replaced() override;
 
   std::vector<Tensor> tensors;
 };

@@ -33,43 +33,68 @@ Tensor yarn_frequencies(const RotaryOptions& o, const Tensor& plain, int64_t cha
   return plain / o.factor * divided + plain * (1 - divided);
 }
 
-}  // namespace
-
-Rotary::Rotary(const RotaryOptions& options, int64_t head_dim) : options_(options) {
-  const auto& o = options_;
+/// How many channels rotate. @throws Error for options that mean nothing
+int64_t checked_channels(const RotaryOptions& o, int64_t head_dim) {
   check_choice(o.scaling, {"default", "linear", "dynamic", "yarn", "llama3", "longrope"}, "rotary scaling");
-  channels_ = static_cast<int64_t>(static_cast<double>(head_dim) * o.fraction);
-  if (channels_ < 2 || channels_ % 2 != 0 || channels_ > head_dim)
-    throw Error(std::to_string(channels_) + " of a head's " + std::to_string(head_dim) + " channels cannot rotate",
+  const auto channels = static_cast<int64_t>(static_cast<double>(head_dim) * o.fraction);
+  if (channels < 2 || channels % 2 != 0 || channels > head_dim)
+    throw Error(std::to_string(channels) + " of a head's " + std::to_string(head_dim) + " channels cannot rotate",
                 "rotary positions", "pairs of channels rotate");
   if (o.factor <= 0 || o.theta <= 1 || o.original_length < 1)
     throw Error("factor, theta - 1 and the original length must be positive", "rotary positions");
   if (o.scaling == "longrope")
     for (const auto* list : {&o.short_factor, &o.long_factor})
-      if (static_cast<int64_t>(list->size()) != channels_ / 2)
+      if (static_cast<int64_t>(list->size()) != channels / 2)
         throw Error("a list of " + std::to_string(list->size()) + " factors does not fit " +
-                        std::to_string(channels_ / 2) + " frequencies",
+                        std::to_string(channels / 2) + " frequencies",
                     "rotary positions");
-  short_ = frequencies(1).to(torch::kFloat32);
-  long_ = frequencies(o.original_length + 1).to(torch::kFloat32);
+  return channels;
 }
+
+Tensor exponents_of(int64_t channels) {
+  return -torch::arange(0, channels, 2, torch::kFloat64) / static_cast<double>(channels);
+}
+
+}  // namespace
+
+Rotary::Rotary(const RotaryOptions& options, int64_t head_dim)
+    : options_(options),
+      channels_(checked_channels(options, head_dim)),
+      exponents_(exponents_of(channels_)),
+      short_(frequencies(1).to(torch::kFloat32)),
+      long_(frequencies(options.original_length + 1).to(torch::kFloat32)) {}
 
 Tensor Rotary::frequencies(int64_t length) const {
   const auto& o = options_;
-  const auto exact = torch::TensorOptions().dtype(torch::kFloat64);
-  const double channels = static_cast<double>(channels_), original = static_cast<double>(o.original_length);
-  double theta = o.theta;
   if (o.scaling == "dynamic" && length > o.original_length)
-    theta *= std::pow(o.factor * static_cast<double>(length) / original - (o.factor - 1), channels / (channels - 2));
-  const Tensor plain = torch::pow(theta, -torch::arange(0, channels_, 2, exact) / channels);
+    return dynamic_frequencies(torch::tensor(static_cast<double>(length), torch::kFloat64));
+  const Tensor plain = torch::pow(o.theta, exponents_.on(torch::kCPU));
   if (o.scaling == "linear") return plain / o.factor;
   if (o.scaling == "llama3") return llama3_frequencies(o, plain);
   if (o.scaling == "yarn") return yarn_frequencies(o, plain, channels_);
   if (o.scaling == "longrope") {
     const auto& divisors = length > o.original_length ? o.long_factor : o.short_factor;
-    return plain / torch::tensor(divisors, exact);
+    return plain / torch::tensor(divisors, torch::kFloat64);
   }
   return plain;
+}
+
+/// Of a sequence beyond the original length. @param length  a number, double
+Tensor Rotary::dynamic_frequencies(const Tensor& length) const {
+  const auto& o = options_;
+  const double channels = static_cast<double>(channels_), original = static_cast<double>(o.original_length);
+  const Tensor growth = torch::pow(length * o.factor / original - (o.factor - 1), channels / (channels - 2));
+  return torch::pow(growth * o.theta, exponents_.on(length.device()));
+}
+
+/// Those of the sequences whose positions are given, where the positions are; the host looks at no number.
+Tensor Rotary::frequencies_at(const Tensor& at) const {
+  const bool dynamic = options_.scaling == "dynamic";
+  if ((!dynamic && options_.scaling != "longrope") || at.numel() == 0) return short_.on(at.device());
+  const Tensor last = at.max();
+  const Tensor stretched =
+      dynamic ? dynamic_frequencies(last.to(torch::kFloat64) + 1).to(torch::kFloat32) : long_.on(at.device());
+  return torch::where(last.ge(options_.original_length), stretched, short_.on(at.device()));
 }
 
 double Rotary::amplitude() const {
@@ -82,13 +107,7 @@ double Rotary::amplitude() const {
 }
 
 Rotation Rotary::rotation(const Tensor& at, const torch::TensorOptions& like) const {
-  const bool by_length = options_.scaling == "dynamic" || options_.scaling == "longrope";
-  const int64_t length = by_length && at.numel() > 0 ? at.max().item<int64_t>() + 1 : 0;
-  const bool stretched = length > options_.original_length;
-  const Tensor table = !stretched                       ? short_
-                       : options_.scaling == "longrope" ? long_
-                                                        : frequencies(length).to(torch::kFloat32);
-  const Tensor angles = at.select(-1, 0).unsqueeze(1).unsqueeze(-1).to(torch::kFloat32) * table.to(at.device());
+  const Tensor angles = at.select(-1, 0).unsqueeze(1).unsqueeze(-1).to(torch::kFloat32) * frequencies_at(at);
   const double scale = amplitude();
   return {(angles.cos() * scale).to(like.dtype()), (angles.sin() * scale).to(like.dtype()), options_.adjacent};
 }

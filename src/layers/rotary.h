@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "core/options.h"
+#include "layers/device.h"
 
 namespace tessera {
 
@@ -48,10 +49,13 @@ class Rotary {
 
  private:
   double amplitude() const;
+  torch::Tensor frequencies_at(const torch::Tensor& at) const;
+  torch::Tensor dynamic_frequencies(const torch::Tensor& length) const;
 
   RotaryOptions options_;
   int64_t channels_;
-  torch::Tensor short_, long_;  // frequencies up to the original length and just beyond it, float32
+  DeviceTable exponents_;     // of theta, r / 2, double
+  DeviceTable short_, long_;  // frequencies up to the original length and just beyond it, float32
 };
 
 }  // namespace tessera

@@ -13,12 +13,6 @@ const MixerRegistration<SlstmMixer, SlstmOptions> registration("slstm");
 
 }  // namespace
 
-void SlstmState::select(const Tensor& rows) {
-  convolution.select(rows);
-  for (Tensor* tensor : {&h, &c, &n, &m})
-    if (tensor->defined()) *tensor = tensor->index_select(0, rows);
-}
-
 SlstmMixer::SlstmMixer(const SlstmOptions& options) : options_(options) {
   const auto& o = options_;
   convolution_ = add<CausalConvolution>("convolution", o.dim, o.kernel, true);

@@ -11,9 +11,9 @@ struct SlstmOptions {
 };
 
 /// The scalar memory, its normaliser in a scale of exp(m), and the last output: B x dim each; undefined: no token yet.
-class SlstmState : public State {
+class SlstmState : public FixedState {
  public:
-  void select(const Tensor& rows) override;
+  std::vector<Tensor*> replaced() override { return {&convolution.inputs, &convolution.real, &h, &c, &n, &m}; }
 
   Tensor h, c, n, m;
   ConvolutionState convolution;

@@ -5,9 +5,13 @@
 #include <c10/core/impl/DeviceGuardImplInterface.h>
 #include <torch/library.h>
 
+#include <functional>
+#include <map>
 #include <set>
 #include <string>
 #include <vector>
+
+#include "core/device_graph.h"
 
 namespace tessera::testing {
 namespace {
@@ -35,6 +39,59 @@ Tensor elsewhere(const Tensor& x, c10::DispatchKey key, c10::Device device) {
 
 Tensor on_cpu(const Tensor& x) { return elsewhere(x, c10::DispatchKey::CPU, c10::Device(c10::kCPU)); }
 Tensor on_device(const Tensor& x) { return elsewhere(x, c10::DispatchKey::XPU, foreign_device()); }
+
+/// What is being recorded on this thread: calls to be made again, and what memory held before they were made.
+struct Tape {
+  std::vector<std::function<void()>> calls;
+  std::map<void*, std::vector<char>> before;
+
+  /// To be called before the memory of `x` is written.
+  void keep(const Tensor& x) {
+    const at::Storage storage = on_cpu(x).storage();
+    const auto* bytes = static_cast<const char*>(storage.data());
+    before.try_emplace(storage.data(), bytes, bytes + storage.nbytes());
+    held.push_back(storage);
+  }
+  /// As if nothing had been done.
+  void restore() {
+    for (const auto& [memory, bytes] : before) std::copy(bytes.begin(), bytes.end(), static_cast<char*>(memory));
+    before.clear();
+    held.clear();
+  }
+
+ private:
+  std::vector<at::Storage> held;
+};
+thread_local Tape* tape = nullptr;
+
+/// What has the host wait for a GPU: it looks at numbers, or a shape depends on them.
+bool waits(const std::string& name) {
+  static const std::set<std::string> names = {"aten::_local_scalar_dense",
+                                              "aten::nonzero",
+                                              "aten::masked_select",
+                                              "aten::equal",
+                                              "aten::is_nonzero",
+                                              "aten::_unique2",
+                                              "aten::unique_dim",
+                                              "aten::bincount",
+                                              "aten::histc",
+                                              "aten::unique_consecutive",
+                                              "aten::_index_put_impl_"};
+  return names.contains(name) || name.find("repeat_interleave.Tensor") != std::string::npos;
+}
+
+bool share_memory(const Tensor& a, const Tensor& b) { return on_cpu(a).storage().data() == on_cpu(b).storage().data(); }
+
+/// A recorded call gives new tensors: their numbers belong into those that the recording gave.
+void refill(const c10::IValue& recorded, const c10::IValue& again) {
+  if (recorded.isTensorList()) {
+    const auto old_ones = recorded.toTensorVector(), new_ones = again.toTensorVector();
+    for (size_t i = 0; i < old_ones.size(); ++i) refill(old_ones[i], new_ones[i]);
+  } else if (recorded.isTensor() && recorded.toTensor().defined()) {
+    const Tensor &to = recorded.toTensor(), &from = again.toTensor();
+    if (!to.is_cpu() && !share_memory(to, from)) on_cpu(to).copy_(on_cpu(from));
+  }
+}
 
 /// An operator's call by the CPU's kernel, on the same memory.
 class Call {
@@ -109,15 +166,48 @@ class Call {
   std::vector<std::pair<Tensor, Tensor>> taken_;  ///< as given, and on the CPU
 };
 
+/// Makes the call and takes it down. @param arguments  at the top of the stack, too
+void make_and_record(const c10::OperatorHandle& op, torch::jit::Stack* stack) {
+  const auto& schema = op.schema();
+  const auto first = stack->end() - static_cast<std::ptrdiff_t>(schema.arguments().size());
+  const std::vector<c10::IValue> arguments(first, stack->end());
+  TORCH_CHECK(!waits(schema.name()), schema.name(), " would have the host wait, while a graph is recorded");
+  for (size_t i = 0; i < arguments.size(); ++i) {
+    const bool is_tensor = arguments[i].isTensor() && arguments[i].toTensor().defined();
+    const auto* alias = schema.arguments()[i].alias_info();
+    if (is_tensor && alias && alias->isWrite()) tape->keep(arguments[i].toTensor());
+    TORCH_CHECK(!is_tensor || !arguments[i].toTensor().is_cpu() || arguments[i].toTensor().dim() == 0, schema.name(),
+                " reads memory of the CPU, while a graph is recorded");
+    if (!arguments[i].isOptionalTensorList()) continue;
+    for (const auto& index : arguments[i].toOptionalTensorVector())
+      TORCH_CHECK(!index || !index->defined() || (index->scalar_type() != torch::kBool && !index->is_cpu()),
+                  schema.name(), " counts the places of an index, while a graph is recorded");
+  }
+  Call(op).go(stack);
+  if (schema.name().starts_with("aten::empty")) return;  // memory, which stays
+  const std::vector<c10::IValue> results(stack->end() - static_cast<std::ptrdiff_t>(schema.returns().size()),
+                                         stack->end());
+  tape->calls.emplace_back([op, arguments, results] {
+    torch::jit::Stack again = arguments;
+    Call(op).go(&again);
+    for (size_t i = 0; i < results.size(); ++i) refill(results[i], again[i]);
+  });
+}
+
 void by_cpu(const c10::OperatorHandle& op, torch::jit::Stack* stack) {
   const at::AutoDispatchBelowADInplaceOrView below_gradients;
-  Call(op).go(stack);
+  tape ? make_and_record(op, stack) : Call(op).go(stack);
 }
 
 Tensor either_on_cpu(const Tensor& x) { return x.defined() && !x.is_cpu() ? on_cpu(x) : x; }
 
 /// The one operator that tensors of two devices may meet in.
 Tensor copy_from(const Tensor& from, const Tensor& to, bool non_blocking) {
+  if (tape) {
+    TORCH_CHECK(!from.is_cpu() && !to.is_cpu(), "a copy from or to the CPU, while a graph is recorded");
+    tape->keep(to);
+    tape->calls.emplace_back([from, to] { on_cpu(to).copy_(on_cpu(from)); });
+  }
   either_on_cpu(to).copy_(either_on_cpu(from), non_blocking);
   return to;
 }
@@ -127,8 +217,14 @@ Tensor convolve(const Tensor& x, const Tensor& weight, const c10::optional<Tenso
                 int64_t groups) {
   TORCH_CHECK(!x.is_cpu() && !weight.is_cpu(), "a convolution was given a tensor of the CPU");
   const c10::optional<Tensor> shift = bias && bias->defined() ? c10::optional<Tensor>(on_cpu(*bias)) : c10::nullopt;
-  return on_device(
-      at::convolution(on_cpu(x), on_cpu(weight), shift, stride, padding, dilation, transposed, output_padding, groups));
+  const auto product = [=, stride = stride.vec(), padding = padding.vec(), dilation = dilation.vec(),
+                        output_padding = output_padding.vec()] {
+    return at::convolution(on_cpu(x), on_cpu(weight), shift, stride, padding, dilation, transposed, output_padding,
+                           groups);
+  };
+  const Tensor y = product();
+  if (tape) tape->calls.emplace_back([y, product] { Tensor(y).copy_(product()); });
+  return on_device(y);
 }
 
 std::tuple<Tensor, Tensor, Tensor> convolve_back(const Tensor& gradient, const Tensor& x, const Tensor& weight,
@@ -144,11 +240,50 @@ std::tuple<Tensor, Tensor, Tensor> convolve_back(const Tensor& gradient, const T
   return {back(to_x), back(to_weight), back(to_bias)};
 }
 
+class ForeignGraph : public DeviceGraph {
+ public:
+  void run(const std::function<void()>& work) override { work(); }
+  void replay() override {
+    const torch::NoGradGuard no_gradient;
+    for (const auto& call : tape_.calls) call();
+    ++replays;
+  }
+
+  static inline int64_t replays = 0;
+
+ private:
+  void take_down(const std::function<void()>& work) override {
+    tape_ = {};
+    tape = &tape_;
+    try {
+      work();
+    } catch (...) {
+      tape = nullptr;
+      tape_.restore();
+      throw;
+    }
+    tape = nullptr;
+    tape_.restore();
+  }
+
+  Tape tape_;
+};
+
 const c10::impl::DeviceGuardImplRegistrar guard(kType, new c10::impl::NoOpDeviceGuardImpl<kType>());
 
 }  // namespace
 
 torch::Device foreign_device() { return {kType, 0}; }
+
+WithForeignGraphs::WithForeignGraphs() {
+  ForeignGraph::replays = 0;
+  set_device_graphs(kType,
+                    [](c10::Device) -> std::unique_ptr<DeviceGraph> { return std::make_unique<ForeignGraph>(); });
+}
+
+WithForeignGraphs::~WithForeignGraphs() { set_device_graphs(kType, nullptr); }
+
+int64_t WithForeignGraphs::replays() { return ForeignGraph::replays; }
 
 TORCH_LIBRARY_IMPL(_, XPU, library) { library.fallback(torch::CppFunction::makeFromBoxedFunction<&by_cpu>()); }
 
