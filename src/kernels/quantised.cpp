@@ -1,5 +1,6 @@
 #include "kernels/quantised.h"
 
+#include "core/file_pages.h"
 #include "kernels/panels.h"
 
 namespace tessera {
@@ -36,6 +37,7 @@ Quantised quantised_by_rows(const Tensor& weight, int64_t columns, int64_t scale
     const Quantised part = quantise(weight.narrow(0, first, count));
     all.numbers.narrow(0, first, count).copy_(part.numbers);
     all.scales.narrow(0, first, count).copy_(part.scales);
+    if (weight.is_contiguous()) give_back_read({weight.select(0, first).data_ptr(), weight.nbytes() / outputs * count});
   });
   return all;
 }

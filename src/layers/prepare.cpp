@@ -66,9 +66,9 @@ void pack(torch::nn::Module& module, Precision precision, PreparedPart& part, Na
 }
 
 /// What a part was packed from: pages of the file, and copies that the process would keep for others.
-void give_back(const WeightLoader& loader, const PreparedPart& part) {
+void give_back(const std::vector<MemoryRange>& pages, const PreparedPart& part) {
   constexpr int64_t kWorthwhile = 1 << 18;  // parameters
-  loader.give_back(part.path);
+  for (const MemoryRange& range : pages) give_back_pages(range);
   if (part.parameters >= kWorthwhile) give_back_freed_memory();
 }
 
@@ -98,8 +98,12 @@ std::vector<PreparedPart> prepare_parts(Module& model, Precision precision, Weig
   Progress progress("packing", static_cast<int64_t>(parts.size()), "parts");
   for (const size_t i : largest_first(parts)) {
     if (loader) loader->fill(parts[i].path);
-    pack(*modules[i], precision, parts[i], narrow);
-    if (loader) give_back(*loader, parts[i]);
+    const auto pages = loader ? loader->pages(parts[i].path) : std::vector<MemoryRange>();
+    {
+      const ReadOncePages once(pages);
+      pack(*modules[i], precision, parts[i], narrow);
+    }
+    if (loader) give_back(pages, parts[i]);
     progress.step(1, parts[i].path);
   }
   if (loader) loader->fill_rest();

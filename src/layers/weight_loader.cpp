@@ -5,7 +5,6 @@
 #include "core/error.h"
 #include "core/options.h"
 #include "core/shape_text.h"
-#include "io/checkpoint_pages.h"
 
 namespace tessera {
 namespace {
@@ -111,11 +110,17 @@ void WeightLoader::fill_rest() {
   for (const auto& [part, paths] : of_part_) fill(part);
 }
 
-void WeightLoader::give_back(const std::string& part) const {
+std::vector<MemoryRange> WeightLoader::pages(const std::string& part) const {
+  std::vector<MemoryRange> all;
   const auto found = of_part_.find(part);
-  if (found == of_part_.end()) return;
+  if (found == of_part_.end()) return all;
   for (const std::string& path : found->second)
-    for (const Source& source : sources_.at(path)) give_back_pages(checkpoint_, source.name);
+    for (const Source& source : sources_.at(path)) {
+      const TensorInfo& info = checkpoint_.tensors().at(source.name);
+      const bool is_mapped = info.begin % c10::elementSize(info.dtype) == 0;  // else it is a copy
+      if (is_mapped) all.emplace_back(checkpoint_.tensor(source.name).data_ptr(), info.bytes);
+    }
+  return all;
 }
 
 void WeightLoader::fill_tensor(const std::string& path) {

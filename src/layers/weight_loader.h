@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "core/file_pages.h"
 #include "layers/weights.h"
 
 namespace tessera {
@@ -23,8 +24,8 @@ class WeightLoader {
   void fill(const std::string& part);
   /// Fills all that is not filled yet. @throws Error likewise
   void fill_rest();
-  /// Gives back the pages of the file that fill() read for this part; nothing may have been written to them.
-  void give_back(const std::string& part) const;
+  /// The pages of the file that fill() reads for this part (core/file_pages.h).
+  std::vector<MemoryRange> pages(const std::string& part) const;
 
   const StoredTensors& stored() const { return stored_; }
 
