@@ -11,7 +11,8 @@
 
 // The inner loops are written for the vectoriser; a second version for AVX2 is chosen when the program is loaded.
 // The sanitizers do not support the choice.
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__)
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__) && \
+    !defined(__SANITIZE_THREAD__)
 #define TESSERA_CLONES __attribute__((target_clones("avx2", "default")))
 #else
 #define TESSERA_CLONES
