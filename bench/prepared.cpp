@@ -1,6 +1,7 @@
 #include "bench.h"
 #include "core/error.h"
 #include "encoders/vit.h"
+#include "kernels/sparse_pattern.h"
 #include "layers/prepare.h"
 #include "layers/prune.h"
 #include "llama.h"
@@ -42,9 +43,10 @@ std::vector<Comparison> pictures(const std::string& name, int runs) {
 class Writer {
  public:
   static constexpr int kSteps = 4;
-  /// @param sparse  of every four weights of a linear layer, the two largest are left
-  explicit Writer(const std::string& precision, bool sparse = false) : model_(random_llama(kTinyLlama, false)) {
-    if (sparse) prune_by_magnitude(*model_);
+  /// @param pattern  of the weights of a linear layer, the largest are left
+  explicit Writer(const std::string& precision, const SparsePattern& pattern = {})
+      : model_(random_llama(kTinyLlama, false)) {
+    if (pattern != SparsePattern()) prune_by_magnitude(*model_, pattern.kept, pattern.of);
     for (const auto& part : prepare(*model_, precision_of(precision, "bench")))
       if (part.kind == "Linear") bytes_ += part.bytes;
     state_ = model_->start();
@@ -71,13 +73,13 @@ Comparison decoding(const std::string& name, int runs) {
   return {"LLaMA 1.1 B " + name + ", decode", "prepared", "reading memory", rate, most, "GB/s", rate / most};
 }
 
-Comparison sparse_decoding(const std::string& name, int runs) {
-  Writer sparse(name, true), dense(name);
+Comparison sparse_decoding(const std::string& name, const SparsePattern& pattern, int runs) {
+  Writer sparse(name, pattern), dense(name);
   const Pair times = interleave(
       runs, [&] { sparse.run(); }, [&] { dense.run(); });
   const auto rate = [](double ms) { return 1e3 * Writer::kSteps / ms; };
   return {"LLaMA 1.1 B " + name + ", decode",
-          "two of every four weights",
+          std::to_string(pattern.kept) + " of every " + std::to_string(pattern.of) + " weights",
           "all weights",
           rate(times.ours),
           rate(times.peer),
@@ -95,7 +97,8 @@ std::vector<Comparison> prepared(int runs) {
     lines.insert(lines.end(), more.begin(), more.end());
   }
   for (const char* name : {"bfloat16", "int8", "int4"}) lines.push_back(decoding(name, std::min(runs, 5)));
-  for (const char* name : {"bfloat16", "int8"}) lines.push_back(sparse_decoding(name, std::min(runs, 5)));
+  for (const SparsePattern& pattern : {SparsePattern{2, 4}, SparsePattern{1, 8}})
+    for (const char* name : {"bfloat16", "int8"}) lines.push_back(sparse_decoding(name, pattern, std::min(runs, 5)));
   return lines;
 }
 

@@ -2,6 +2,8 @@
 
 #include <cstdio>
 #include <iterator>
+#include <map>
+#include <string>
 
 namespace tessera::apps {
 
@@ -18,22 +20,24 @@ Json to_json(const std::vector<PreparedPart>& parts) {
   Json list = Json::array();
   for (const auto& part : parts) {
     list.push_back({{"path", part.path}, {"kind", part.kind}, {"parameters", part.parameters}, {"bytes", part.bytes}});
-    if (part.sparse) list.back()["sparse"] = true;
+    if (!part.sparse.empty()) list.back()["sparse"] = part.sparse;
     if (!part.left.empty()) list.back()["left"] = part.left;
   }
   return list;
 }
 
 void print_prepared(const std::vector<PreparedPart>& parts) {
-  size_t swapped = 0, sparse = 0;
+  size_t swapped = 0;
+  std::map<std::string, size_t> sparse;
   int64_t bytes = 0, numbers = 0;
   for (const auto& part : parts) {
-    if (part.sparse) ++sparse;
+    if (!part.sparse.empty()) ++sparse[part.sparse];
     if (part.left.empty()) ++swapped, bytes += part.bytes, numbers += part.parameters;
   }
   std::printf("%-12s %zu of %zu parts, with %s numbers in %s bytes\n", "prepared", swapped, parts.size(),
               short_number(static_cast<double>(numbers)).c_str(), short_number(static_cast<double>(bytes)).c_str());
-  if (sparse > 0) std::printf("%-12s %zu of them keep two of every four weights\n", "sparse", sparse);
+  for (const auto& [pattern, count] : sparse)
+    std::printf("%-12s %zu of them keep %s of their weights\n", "sparse", count, pattern.c_str());
   for (const auto& part : parts)
     if (!part.left.empty())
       std::printf("  %-40s %-14s %s numbers: %s\n", part.path.c_str(), part.kind.c_str(),

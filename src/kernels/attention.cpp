@@ -47,7 +47,8 @@ void few_queries(const Call& call) {
   in_parallel(call.batch * call.groups, [&](int64_t item) {
     thread_local cpu::Scratch memory;
     const int64_t b = item / call.groups, group = item % call.groups, rows = shared * call.length;
-    float* scores = memory.of<float>(static_cast<size_t>(rows * (call.keys + call.value_dim)));
+    // Sums are read a whole vector at a time.
+    float* scores = memory.of<float>(static_cast<size_t>(rows * (call.keys + call.value_dim) + kLanes));
     float* sums = scores + rows * call.keys;
     std::fill_n(sums, rows * call.value_dim, 0.0F);
     for (int64_t key = call.pattern.mask.defined() ? 0 : call.first(0); key < call.keys; ++key)

@@ -2,6 +2,8 @@
 
 #include <ATen/Functions.h>
 
+#include <algorithm>
+
 #include "core/error.h"
 #include "core/shape_text.h"
 #include "kernels/cpu/rows.h"
@@ -62,6 +64,14 @@ class Stored {
     parts_.erase(found);
     return part.contiguous();
   }
+  SparsePattern take_pattern() {
+    const Tensor numbers = take("pattern", {2}, torch::kInt64);
+    const SparsePattern pattern{numbers[0].item<int64_t>(), numbers[1].item<int64_t>()};
+    if (std::find(kSparsePatterns.begin(), kSparsePatterns.end(), pattern) == kSparsePatterns.end())
+      refuse("keeps " + std::to_string(pattern.kept) + " of every " + std::to_string(pattern.of) +
+             " weights, which is none of the patterns");
+    return pattern;
+  }
   void refuse_more() const {
     if (!parts_.empty()) refuse("has a part that the layer has no place for: '" + parts_.begin()->first + "'");
   }
@@ -78,7 +88,7 @@ PackedLinear::PackedLinear(const Tensor& weight, const Tensor& bias, Precision p
   const torch::NoGradGuard no_gradient;
   if (gated && outputs_ % 2 != 0) throw Error("a gated layer has as many gates as values", "outputs");
   if (gated) outputs_ /= 2;
-  set_width(/*sparse=*/false);
+  set_width();
   const Tensor ordered = gated ? interleaved(weight) : weight;
   if (is_int4(precision)) {
     const Quantised quantised = to_int4(ordered, group_);
@@ -104,15 +114,16 @@ PackedLinear::PackedLinear(const Tensor& weight, const Tensor& bias, Precision p
 PackedLinear::PackedLinear(const std::map<std::string, Tensor>& parts, int64_t inputs, int64_t outputs,
                            Precision precision, bool gated)
     : precision_(precision), gated_(gated), inputs_(inputs), outputs_(gated ? outputs / 2 : outputs) {
-  const bool sparse = parts.contains("places") && may_be_sparse(precision);
-  set_width(sparse);
+  Stored stored(parts);
+  if (parts.contains("places") && may_be_sparse(precision)) pattern_ = stored.take_pattern();
+  set_width();
   const int64_t panels = (outputs_ + kPanel - 1) / kPanel * (gated ? 2 : 1), columns = panels * kPanel;
   const int64_t together = group_ > 0 ? 4 : inputs_together(panel_type());  // two int4 numbers share a byte
-  const int64_t steps = width_ / together / (group_ > 0 || sparse ? 2 : 1);
+  const int64_t kept = width_ / pattern_.of * pattern_.kept, steps = kept / together / (group_ > 0 ? 2 : 1);
   const bool scaled = precision == Precision::kInt8 || precision == Precision::kInt8Weights;
-  Stored stored(parts);
   panels_ = stored.take("panels", {panels, steps, kPanel, together}, panel_type());
-  if (sparse) places_ = stored.take("places", {panels, width_ / 32, kPanel, 4}, torch::kUInt8);
+  if (is_sparse())
+    places_ = stored.take("places", {panels, kept / pattern_.places_of_word(), kPanel, 4}, torch::kUInt8);
   if (group_ > 0) group_scales_ = stored.take("group_scales", {panels, width_ / group_, kPanel}, torch::kHalf);
   if (scaled) scales_ = stored.take("scales", {columns}, torch::kFloat32);
   if (precision == Precision::kInt8) offsets_ = stored.take("offsets", {columns}, torch::kFloat32);
@@ -126,30 +137,39 @@ std::map<std::string, Tensor> PackedLinear::parts() const {
        {std::pair("panels", &panels_), std::pair("places", &places_), std::pair("group_scales", &group_scales_),
         std::pair("bias", &bias_), std::pair("scales", &scales_), std::pair("offsets", &offsets_)})
     if (part->defined()) parts[name] = *part;
+  if (is_sparse()) parts["pattern"] = torch::tensor({pattern_.kept, pattern_.of}, torch::kInt64);
   return parts;
 }
 
 /// How many inputs a panel stands for, with the zeros behind them.
-void PackedLinear::set_width(bool sparse) {
+void PackedLinear::set_width() {
   if (is_int4(precision_)) group_ = precision_ == Precision::kInt4 ? 32 : 128;
-  width_ = group_ > 0 ? (inputs_ + group_ - 1) / group_ * group_
-           : sparse   ? 2 * padded_inputs((inputs_ + 1) / 2, panel_type())
-                      : padded_inputs(inputs_, panel_type());
+  width_ = group_ > 0 ? (inputs_ + group_ - 1) / group_ * group_ : padded_inputs(inputs_, panel_type());
+  if (is_sparse()) width_ = pattern_.kept_of(width_) / pattern_.kept * pattern_.of;
 }
 
-/// Packs numbers of the panels' type: all, or those that are not zero where that saves memory.
+/// The pattern of the numbers that saves most memory; what fills them up counts, too.
+SparsePattern PackedLinear::pattern_of(const Tensor& numbers) const {
+  if (!may_be_sparse(precision_)) return {};
+  const int64_t bits = 8 * numbers.element_size(), whole = padded_inputs(inputs_, panel_type());
+  for (const SparsePattern& pattern : kSparsePatterns) {
+    const bool saves = pattern.kept_of(whole) * (bits + pattern.place_bits()) < whole * bits;
+    if (saves && has_pattern(numbers, pattern)) return pattern;
+  }
+  return {};
+}
+
+/// Packs numbers of the panels' type: all, or those that are not zero.
 void PackedLinear::keep(const Tensor& numbers) {
-  const int64_t whole = 8 * width_ * numbers.element_size();  // bits of an output
-  set_width(/*sparse=*/true);
-  const bool saves = width_ / 2 * (8 * numbers.element_size() + 2) < whole;  // what fills it up counts, too
-  if (!may_be_sparse(precision_) || !saves || !is_two_of_four(numbers)) {
-    set_width(/*sparse=*/false);
+  pattern_ = pattern_of(numbers);
+  set_width();
+  if (!is_sparse()) {
     panels_ = to_panels(numbers);
     return;
   }
-  const Sparse sparse = to_sparse(torch::constant_pad_nd(numbers, {0, width_ - inputs_}));
-  panels_ = to_panels(sparse.kept);
-  places_ = to_place_panels(sparse.places);
+  const Sparse sparse = to_sparse(torch::constant_pad_nd(numbers, {0, width_ - inputs_}), pattern_);
+  panels_ = to_panels(sparse.kept, sparse.kept.size(1));
+  places_ = to_place_panels(sparse, panel_type());
 }
 
 torch::ScalarType PackedLinear::panel_type() const {
@@ -176,8 +196,8 @@ Tensor PackedLinear::rows(const Tensor& outputs) const {
     return dequantised({numbers, of_panels(group_scales_).to(torch::kFloat32)}).narrow(1, 0, inputs_);
   }
   const Tensor kept = of_panels(panels_).to(torch::kFloat32).flatten(1);
-  const Tensor whole = is_sparse() ? to_dense({kept, from_place_bytes(of_panels(places_))}) : kept;
-  const Tensor numbers = whole.narrow(1, 0, inputs_);
+  const auto places = [&] { return from_place_bytes(of_panels(places_), pattern_, panel_type()); };
+  const Tensor numbers = (is_sparse() ? to_dense({pattern_, kept, places()}) : kept).narrow(1, 0, inputs_);
   return scales_.defined() ? numbers * scales_.index_select(0, at).unsqueeze(1) : numbers;
 }
 

@@ -7,6 +7,7 @@
 
 #include "kernels/nonlinearity.h"
 #include "kernels/precision.h"
+#include "kernels/sparse_pattern.h"
 
 namespace tessera {
 
@@ -26,9 +27,9 @@ struct LinearFinish {
 ///
 /// The result is computed in tiles that stay in a core's cache until they are finished. Precision::kInt8 rounds the
 /// inputs of each token to int8, int4 those of each group while rows are few, as in decoding, and has instructions for
-/// that; more rows are products with its weights in bfloat16. In float32, bfloat16 and int8, weights of which no more
-/// than two of every four inputs are not zero once they are rounded are kept without the others: with where they stand,
-/// 9 / 16 of bfloat16's bytes and 5 / 8 of int8's. That changes no result but the order of its sums.
+/// that; more rows are products with its weights in bfloat16. In float32, bfloat16 and int8, weights that have one of
+/// kSparsePatterns once they are rounded are kept without the zeros: 2:4 with where they stand in 9 / 16 of bfloat16's
+/// bytes and 5 / 8 of int8's, 1:8 in 5 / 32 and 3 / 16. That changes no result but the order of its sums.
 class PackedLinear {
  public:
   /// @param weight  outputs x inputs
@@ -40,7 +41,8 @@ class PackedLinear {
   /// The same of what parts() gave. @throws Error naming the part that does not fit the shape
   PackedLinear(const std::map<std::string, torch::Tensor>& parts, int64_t inputs, int64_t outputs, Precision precision,
                bool gated = false);
-  /// What it keeps, by name: "panels" and, where it has them, "places", "group_scales", "bias", "scales", "offsets".
+  /// What it keeps, by name: "panels" and, where it has them, "pattern" (kept and of, int64), "places", "group_scales",
+  /// "bias", "scales", "offsets".
   std::map<std::string, torch::Tensor> parts() const;
 
   /// @param x  ... x inputs, float32 or bfloat16 -> ... x outputs
@@ -52,15 +54,16 @@ class PackedLinear {
   int64_t inputs() const { return inputs_; }
   Precision precision() const { return precision_; }
   int64_t bytes() const;
-  /// Whether two weights of every four are kept.
-  bool is_sparse() const { return places_.defined(); }
+  /// What is kept of the weights; 1:1 where that is all.
+  const SparsePattern& pattern() const { return pattern_; }
+  bool is_sparse() const { return pattern_ != SparsePattern(); }
 
  private:
   struct Inputs;
   Inputs inputs_of(const torch::Tensor& x, bool as_kept) const;
   void put_groups(const cpu::Row& row, int64_t at, const Inputs& inputs) const;
   void run(const torch::Tensor& x, const LinearFinish& finish, torch::Tensor& result) const;
-  void few_rows(const cpu::LayerProduct& layer, const Inputs& inputs) const;
+  void run_as_kept(const cpu::LayerProduct& layer, const Inputs& inputs) const;
   void multiply_kept(const Inputs& inputs, int64_t row, int64_t panel, float* sums, int64_t stride) const;
   /// Whether the products of many rows read something else than what is kept.
   bool unpacks() const { return precision_ == Precision::kInt8Weights || group_ > 0 || is_sparse(); }
@@ -68,7 +71,8 @@ class PackedLinear {
   void unpack(int64_t panel, int64_t inputs, void* out) const;
   int64_t unpacked_inputs() const;
 
-  void set_width(bool sparse);
+  void set_width();
+  SparsePattern pattern_of(const torch::Tensor& numbers) const;
   void keep(const torch::Tensor& numbers);
   torch::ScalarType panel_type() const;
 
@@ -76,8 +80,9 @@ class PackedLinear {
   bool gated_;
   int64_t inputs_, outputs_, width_;  // width: inputs as they lie in a panel
   int64_t group_ = 0;                 // of int4
+  SparsePattern pattern_;
   torch::Tensor panels_;
-  torch::Tensor places_;                   // of two of four inputs (see sparse.h); undefined where all are kept
+  torch::Tensor places_;                   // of what is kept (see sparse.h); undefined where that is all
   torch::Tensor group_scales_;             // of int4: panels x groups x 64, float16
   torch::Tensor bias_, scales_, offsets_;  // a number for every output of the panels, float32; may be undefined
 };

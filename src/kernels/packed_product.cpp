@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <limits>
 #include <numeric>
 
 #include "core/error.h"
@@ -11,6 +12,7 @@
 #include "kernels/cpu/layer_product.h"
 #include "kernels/cpu/rows.h"
 #include "kernels/cpu/scratch.h"
+#include "kernels/cpu/tile_product.h"
 #include "kernels/cpu/unpack.h"
 #include "kernels/flops.h"
 #include "kernels/packed_linear.h"
@@ -29,7 +31,15 @@ cpu::ProductKind product_kind(Precision precision) {
 }
 
 /// The rows up to which it is less work to read weights as they are kept, eight rows at a time, than to unpack them.
-constexpr int64_t kMostAsKept = 32;
+int64_t most_as_kept(cpu::ProductKind kind, const SparsePattern& pattern) {
+  const bool sparse = pattern != SparsePattern();
+  if (!sparse || cpu::has_tile_unit(kind)) return 32;
+  // With a quarter of the weights or less, what is left out saves more than choosing the inputs takes.
+  return 2 * pattern.kept < pattern.of ? std::numeric_limits<int64_t>::max() : 128;
+}
+
+/// The rows that go over a panel as it is kept before the next ones do: their inputs stay in a core's second cache.
+constexpr int64_t kRowsTogether = 128;
 
 int64_t bytes_of(cpu::ProductKind kind) { return 4 / cpu::inputs_together(kind); }
 
@@ -103,8 +113,8 @@ int64_t PackedLinear::unpacked_inputs() const {
 void PackedLinear::unpack(int64_t panel, int64_t inputs, void* out) const {
   const void* at = static_cast<const char*>(panels_.data_ptr()) + panel * panels_.stride(0) * panels_.element_size();
   if (is_sparse())
-    return cpu::unpack_sparse(product_kind(precision_), at, places_.data_ptr<uint8_t>() + panel * places_.stride(0),
-                              inputs, out);
+    return cpu::unpack_sparse(product_kind(precision_), pattern_, at,
+                              places_.data_ptr<uint8_t>() + panel * places_.stride(0), inputs, out);
   if (group_ == 0) return cpu::unpack_int8(static_cast<const int8_t*>(at), inputs, out);
   const auto* scales = reinterpret_cast<const uint16_t*>(group_scales_.data_ptr());
   cpu::unpack_int4(static_cast<const uint8_t*>(at), scales + panel * group_scales_.stride(0), inputs, group_, out);
@@ -127,7 +137,7 @@ void PackedLinear::multiply_kept(const Inputs& inputs, int64_t row, int64_t pane
   if (is_sparse()) {
     const auto kind = product_kind(precision_);
     const char* x = static_cast<const char*>(inputs.x) + row * inputs.stride * bytes_of(kind);
-    return cpu::multiply_sparse({kind, rows, width_, inputs.stride, stride}, x, kept,
+    return cpu::multiply_sparse({kind, pattern_, rows, width_, inputs.stride, stride}, x, kept,
                                 places_.data_ptr<uint8_t>() + panel * places_.stride(0), sums);
   }
   const auto* scales = reinterpret_cast<const uint16_t*>(group_scales_.data_ptr()) + panel * group_scales_.stride(0);
@@ -137,14 +147,18 @@ void PackedLinear::multiply_kept(const Inputs& inputs, int64_t row, int64_t pane
                      static_cast<const uint8_t*>(kept), sums, stride);
 }
 
-/// Few rows with weights as they are kept: each panel is read once by a thread, and its sums are finished there.
-void PackedLinear::few_rows(const cpu::LayerProduct& layer, const Inputs& inputs) const {
+/// Rows with weights as they are kept: each panel is read by a thread once for many of them, and its sums are finished
+/// there.
+void PackedLinear::run_as_kept(const cpu::LayerProduct& layer, const Inputs& inputs) const {
   const int64_t together = gated_ ? 2 : 1, stride = together * kPanel;
-  in_parallel(panels_.size(0) / together, [&](int64_t item) {
+  const int64_t panels = panels_.size(0) / together, blocks = (layer.rows + kRowsTogether - 1) / kRowsTogether;
+  in_parallel(panels * blocks, [&](int64_t i) {
     alignas(64) float sums[cpu::kFewRows * 2 * kPanel];
+    const int64_t item = i % panels, first = i / panels * kRowsTogether;
     const int64_t column = item * kPanel, columns = std::min(kPanel, outputs_ - column);
-    for (int64_t row = 0; row < layer.rows; row += cpu::kFewRows) {
-      for (int64_t i = 0; i < together; ++i) multiply_kept(inputs, row, item * together + i, sums + i * kPanel, stride);
+    for (int64_t row = first; row < std::min(first + kRowsTogether, layer.rows); row += cpu::kFewRows) {
+      for (int64_t half = 0; half < together; ++half)
+        multiply_kept(inputs, row, item * together + half, sums + half * kPanel, stride);
       cpu::finish({sums, layer.kind == cpu::ProductKind::kInt8, stride}, std::min(cpu::kFewRows, layer.rows - row),
                   columns, layer.finish_at(row, column, item * stride));
     }
@@ -152,9 +166,10 @@ void PackedLinear::few_rows(const cpu::LayerProduct& layer, const Inputs& inputs
 }
 
 void PackedLinear::run(const Tensor& x, const LinearFinish& finish, Tensor& result) const {
-  const auto kind = product_kind(precision_), read = group_ > 0 ? cpu::ProductKind::kInt8 : kind;
-  const bool may_read_kept = group_ > 0 || is_sparse();
-  const Inputs inputs = inputs_of(x, may_read_kept && x.size(0) <= kMostAsKept && cpu::has_products_with_kept(read));
+  const auto kind = product_kind(precision_);
+  const bool may_read_kept =
+      group_ > 0 ? cpu::has_products_with_kept(cpu::ProductKind::kInt8) : is_sparse() && cpu::has_sparse_products(kind);
+  const Inputs inputs = inputs_of(x, may_read_kept && x.size(0) <= most_as_kept(kind, pattern_));
   const auto numbers = [](const Tensor& of) { return of.defined() ? of.data_ptr<float>() : nullptr; };
   const int64_t together = cpu::inputs_together(kind);
   const cpu::LayerProduct layer{.kind = kind,
@@ -178,7 +193,7 @@ void PackedLinear::run(const Tensor& x, const LinearFinish& finish, Tensor& resu
                                            .out = result.data_ptr(),
                                            .out_stride = outputs_,
                                            .narrow = result.scalar_type() == torch::kBFloat16}};
-  inputs.as_kept ? few_rows(layer, inputs) : cpu::multiply(layer);
+  inputs.as_kept ? run_as_kept(layer, inputs) : cpu::multiply(layer);
 }
 
 Tensor PackedLinear::forward(const Tensor& given, const LinearFinish& finish) const {

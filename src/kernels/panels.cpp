@@ -12,14 +12,17 @@ int64_t padded_inputs(int64_t inputs, torch::ScalarType type) {
 }
 
 Tensor to_panels(const Tensor& weight) {
-  const int64_t outputs = weight.size(0), inputs = weight.size(1), group = inputs_together(weight.scalar_type());
-  const int64_t filled = padded_inputs(inputs, weight.scalar_type()), panels = (outputs + kPanel - 1) / kPanel;
-  const Tensor all = torch::empty({panels, filled / group, kPanel, group}, weight.options());
+  return to_panels(weight, padded_inputs(weight.size(1), weight.scalar_type()));
+}
+
+Tensor to_panels(const Tensor& weight, int64_t inputs) {
+  const int64_t outputs = weight.size(0), panels = (outputs + kPanel - 1) / kPanel;
+  const int64_t group = inputs_together(weight.scalar_type()), more = inputs - weight.size(1);
+  const Tensor all = torch::empty({panels, inputs / group, kPanel, group}, weight.options());
   by_slices(outputs, [&](int64_t first, int64_t count) {
     const int64_t part = (count + kPanel - 1) / kPanel;
-    const Tensor rows =
-        torch::constant_pad_nd(weight.narrow(0, first, count), {0, filled - inputs, 0, part * kPanel - count});
-    all.narrow(0, first / kPanel, part).copy_(rows.view({part, kPanel, filled / group, group}).transpose(1, 2));
+    const Tensor rows = torch::constant_pad_nd(weight.narrow(0, first, count), {0, more, 0, part * kPanel - count});
+    all.narrow(0, first / kPanel, part).copy_(rows.view({part, kPanel, inputs / group, group}).transpose(1, 2));
   });
   return all;
 }

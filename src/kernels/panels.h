@@ -30,5 +30,7 @@ void by_slices(int64_t outputs, const Work& work) {
 /// @param weight  outputs x inputs, of the type of the panels
 /// @return panels x inputs / group x 64 x group, contiguous
 torch::Tensor to_panels(const torch::Tensor& weight);
+/// The same of so many inputs, with zeros behind those of the weight. @param inputs  a multiple of inputs_together()
+torch::Tensor to_panels(const torch::Tensor& weight, int64_t inputs);
 
 }  // namespace tessera

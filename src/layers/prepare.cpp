@@ -49,6 +49,14 @@ void widen_own(torch::nn::Module& module, const NarrowOnes& narrow) {
   for (const auto& tensor : module.buffers(/*recurse=*/false)) widen(tensor, narrow);
 }
 
+/// "2:4", where the packed weights have such a pattern.
+std::string pattern_of(const std::map<std::string, Tensor>& parts) {
+  const auto found = parts.find("pattern");
+  if (found == parts.end()) return "";
+  const auto* numbers = found->second.data_ptr<int64_t>();
+  return std::to_string(numbers[0]) + ":" + std::to_string(numbers[1]);
+}
+
 /// Packs a part that has its weights. @param part  gets what became of it
 void pack(torch::nn::Module& module, Precision precision, PreparedPart& part, NarrowOnes& narrow) {
   auto* preparable = dynamic_cast<Preparable*>(&module);
@@ -62,7 +70,7 @@ void pack(torch::nn::Module& module, Precision precision, PreparedPart& part, Na
   widen_own(module, narrow);
   if (!preparable || !part.left.empty()) return;
   part.bytes += preparable->packed_bytes();
-  part.sparse = preparable->packed().contains("places");
+  part.sparse = pattern_of(preparable->packed());
 }
 
 /// What a part was packed from: pages of the file, and copies that the process would keep for others.

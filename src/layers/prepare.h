@@ -15,7 +15,7 @@ struct PreparedPart {
   std::string path, kind;  ///< module path; "Linear"
   int64_t parameters = 0;  ///< of the part itself
   int64_t bytes = 0;       ///< of its packed weights; 0 where it stays as it is
-  bool sparse = false;     ///< two of every four weights are kept; see PackedLinear
+  std::string sparse;      ///< "2:4": so many of every so many weights are kept, see PackedLinear; empty: all
   std::string left;        ///< why it stays as it is; empty: it was swapped
 };
 

@@ -15,33 +15,68 @@ namespace {
 using testing::with_each_instruction_set;
 using torch::Tensor;
 
-/// A weight with none, one or two of every four inputs at random places.
-Tensor random_two_of_four(int64_t outputs, int64_t inputs) {
-  const Tensor two = keep_largest(torch::randn({outputs, inputs}), 2, 4);
-  return two * torch::rand(two.sizes()).gt(0.2) / std::sqrt(static_cast<double>(inputs));
+/// A weight that keeps at most so many of its numbers, at random places; some groups keep fewer.
+Tensor random_sparse(int64_t outputs, int64_t inputs, const SparsePattern& pattern) {
+  const Tensor largest = keep_largest(torch::randn({outputs, inputs}), pattern.kept, pattern.of);
+  return largest * torch::rand(largest.sizes()).gt(0.2) / std::sqrt(static_cast<double>(inputs));
 }
 
-TEST(SparseTest, HasAllOfTheWeightAndHalfOfItsNumbers) {
+std::string text_of(const SparsePattern& pattern) {
+  return std::to_string(pattern.kept) + ":" + std::to_string(pattern.of);
+}
+
+/// The places in each group, ascending.
+Tensor sorted_places(const Sparse& sparse) {
+  return std::get<0>(sparse.places.view({sparse.places.size(0), -1, sparse.pattern.kept}).sort(-1));
+}
+
+TEST(SparseTest, HasAllOfTheWeightAndOnlyTheNumbersOfThePattern) {
   torch::manual_seed(1);
-  for (const auto type : {torch::kFloat32, torch::kBFloat16, torch::kInt8}) {
-    const Tensor weight = (random_two_of_four(50, 96) * 300).to(type);
-    ASSERT_TRUE(is_two_of_four(weight));
-    const Sparse sparse = to_sparse(weight);
-    EXPECT_EQ(sparse.kept.sizes(), torch::IntArrayRef({50, 48}));
-    EXPECT_EQ(sparse.places.sizes(), torch::IntArrayRef({50, 24}));
-    EXPECT_TRUE(sparse.places.bitwise_and(3).lt(sparse.places.div(4, "floor")).all().item<bool>()) << "in their order";
-    EXPECT_TRUE(to_dense(sparse).equal(weight));
-    const Tensor bytes = to_place_panels(sparse.places).select(0, 0).transpose(0, 1);  // 64 x 3 x 4
-    EXPECT_TRUE(from_place_bytes(bytes).narrow(0, 0, 50).equal(sparse.places));
-  }
+  for (const SparsePattern& pattern : kSparsePatterns)
+    for (const auto type : {torch::kFloat32, torch::kBFloat16, torch::kInt8}) {
+      const ::testing::ScopedTrace trace(__FILE__, __LINE__, text_of(pattern));
+      const Tensor weight = (random_sparse(50, 256, pattern) * 300).to(type);
+      ASSERT_TRUE(has_pattern(weight, pattern));
+      const Sparse sparse = to_sparse(weight, pattern);
+      EXPECT_EQ(sparse.kept.sizes(), torch::IntArrayRef({50, 256 / pattern.of * pattern.kept}));
+      EXPECT_EQ(sparse.places.sizes(), sparse.kept.sizes());
+      EXPECT_TRUE(sorted_places(sparse).diff().gt(0).all().item<bool>()) << "none of a group twice";
+      EXPECT_TRUE(to_dense(sparse).equal(weight));
+      const Tensor bytes = to_place_panels(sparse, type).select(0, 0).transpose(0, 1);  // 64 x words x 4
+      EXPECT_EQ(bytes.size(1), sparse.kept.size(1) / pattern.places_of_word());
+      EXPECT_TRUE(from_place_bytes(bytes, pattern, type).narrow(0, 0, 50).equal(sparse.places));
+    }
 }
 
-TEST(SparseTest, ThreeOfFourAnywhereIsDense) {
-  Tensor weight = random_two_of_four(70, 128);
-  EXPECT_TRUE(is_two_of_four(weight));
-  weight[69].narrow(0, 124, 3).fill_(1);
-  EXPECT_FALSE(is_two_of_four(weight));
-  EXPECT_FALSE(is_two_of_four(torch::zeros({4, 6}))) << "no multiple of four";
+TEST(SparseTest, OneMoreAnywhereIsNotThePattern) {
+  for (const SparsePattern& pattern : kSparsePatterns) {
+    const ::testing::ScopedTrace trace(__FILE__, __LINE__, text_of(pattern));
+    Tensor weight = random_sparse(70, 128, pattern);
+    EXPECT_TRUE(has_pattern(weight, pattern));
+    weight[69].narrow(0, 128 - pattern.of, pattern.kept + 1).fill_(1);
+    EXPECT_FALSE(has_pattern(weight, pattern));
+    EXPECT_FALSE(has_pattern(torch::zeros({4, pattern.of + 2}), pattern)) << "no multiple";
+  }
+  Tensor weight = random_sparse(70, 128, {4, 8});
+  weight[69].narrow(0, 120, 5).fill_(1);
+  EXPECT_FALSE(PackedLinear(weight, {}, Precision::kBfloat16).is_sparse());
+}
+
+TEST(SparseTest, LayersHaveTheTightestPatternOfTheirRoundedWeights) {
+  torch::manual_seed(2);
+  for (const auto precision : {Precision::kFloat32, Precision::kBfloat16, Precision::kInt8}) {
+    for (const SparsePattern& pattern : kSparsePatterns) {
+      const ::testing::ScopedTrace trace(__FILE__, __LINE__, text_of(pattern));
+      const Tensor weight = keep_largest(torch::randn({70, 1024}), pattern.kept, pattern.of);
+      EXPECT_TRUE(PackedLinear(weight, {}, precision).pattern() == pattern);
+    }
+    EXPECT_FALSE(PackedLinear(torch::randn({70, 1024}), {}, precision).is_sparse());
+  }
+  const Tensor odd = keep_largest(torch::randn({70, 1028}), 1, 4);
+  EXPECT_TRUE(PackedLinear(odd, {}, Precision::kBfloat16).pattern() == (SparsePattern{1, 4}));
+  Tensor weight = keep_largest(torch::randn({70, 1024}), 1, 8);
+  weight.add_(weight.eq(0) * weight.abs().max() * 1e-4);  // which int8 rounds to zero
+  EXPECT_TRUE(PackedLinear(weight, {}, Precision::kInt8).pattern() == (SparsePattern{1, 8}));
   EXPECT_FALSE(PackedLinear(weight, {}, Precision::kBfloat16).is_sparse());
 }
 
@@ -55,22 +90,25 @@ TEST(SparseTest, TheLargestOfEachGroupAreKept) {
   EXPECT_THROW(keep_largest(weight, 0, 4), Error);
 }
 
-struct Shape {
-  int64_t rows, inputs, outputs;
+struct Case {
+  SparsePattern pattern;
+  int64_t inputs, outputs;
 };
 
 /// How the tests' names show it.
-void PrintTo(const Shape& shape, std::ostream* out) {
-  *out << shape.rows << " rows of " << shape.inputs << " to " << shape.outputs;
+void PrintTo(const Case& item, std::ostream* out) {
+  *out << text_of(item.pattern) << ", " << item.inputs << " to " << item.outputs;
 }
 
-class SparseLinearTest : public ::testing::TestWithParam<Shape> {
+constexpr int64_t kMostRows = 150;  // more than are multiplied with 2:4 as it is kept
+
+class SparseLinearTest : public ::testing::TestWithParam<Case> {
  protected:
   void SetUp() override {
     torch::manual_seed(6);
-    const auto [rows, inputs, outputs] = GetParam();
-    x_ = torch::randn({rows, inputs});
-    weight_ = random_two_of_four(outputs, inputs);
+    const auto [pattern, inputs, outputs] = GetParam();
+    x_ = torch::randn({kMostRows, inputs});
+    weight_ = random_sparse(outputs, inputs, pattern);
     bias_ = torch::randn({outputs});
   }
   /// The numbers that a layer of this precision multiplies, and how near its sums come to those of doubles.
@@ -89,29 +127,34 @@ class SparseLinearTest : public ::testing::TestWithParam<Shape> {
   Tensor x_, weight_, bias_;
 };
 
-TEST_P(SparseLinearTest, IsTheProductWithTheWholeWeight) {
+TEST_P(SparseLinearTest, IsTheProductWithTheWholeWeightForAnyNumberOfRows) {
   with_each_instruction_set([&] {
     for (const auto& numbers : rounded()) {
       const PackedLinear layer(weight_, bias_, numbers.precision);
-      ASSERT_TRUE(layer.is_sparse());
+      ASSERT_TRUE(layer.pattern() == GetParam().pattern);
       const Tensor wanted = torch::linear(numbers.x, numbers.weight, bias_.to(torch::kFloat64));
-      EXPECT_TRUE(layer.forward(x_).to(torch::kFloat64).allclose(wanted, numbers.tolerance, numbers.tolerance))
-          << precision_names()[static_cast<size_t>(numbers.precision)];
+      for (int64_t rows = 1; rows <= kMostRows; rows += rows < 40 ? 1 : 55) {
+        const Tensor made = layer.forward(x_.narrow(0, 0, rows)).to(torch::kFloat64);
+        EXPECT_TRUE(made.allclose(wanted.narrow(0, 0, rows), numbers.tolerance, numbers.tolerance))
+            << rows << " rows, " << precision_names()[static_cast<size_t>(numbers.precision)];
+      }
     }
   });
 }
 
 TEST_P(SparseLinearTest, GatesAndWhatFollowsAreThoseOfTheWholeWeight) {
-  if (weight_.size(0) % 2 != 0) GTEST_SKIP() << "no halves";
-  const Tensor residual = torch::randn({x_.size(0), weight_.size(0) / 2});
   with_each_instruction_set([&] {
     for (const auto& numbers : rounded()) {
       const PackedLinear layer(weight_, bias_, numbers.precision, true);
       const auto halves = torch::linear(numbers.x, numbers.weight, bias_.to(torch::kFloat64)).chunk(2, -1);
-      const Tensor wanted = torch::silu(halves[0]) * halves[1] + residual;
-      const Tensor made = layer.forward(x_, {.activation = Nonlinearity::kSilu, .residual = residual});
-      EXPECT_TRUE(made.to(torch::kFloat64).allclose(wanted, 5 * numbers.tolerance, 5 * numbers.tolerance))
-          << precision_names()[static_cast<size_t>(numbers.precision)];
+      for (const int64_t rows : {int64_t{1}, int64_t{7}, kMostRows}) {
+        const Tensor residual = torch::randn({rows, weight_.size(0) / 2});
+        const Tensor wanted = (torch::silu(halves[0]) * halves[1]).narrow(0, 0, rows) + residual;
+        const Tensor made =
+            layer.forward(x_.narrow(0, 0, rows), {.activation = Nonlinearity::kSilu, .residual = residual});
+        EXPECT_TRUE(made.to(torch::kFloat64).allclose(wanted, 5 * numbers.tolerance, 5 * numbers.tolerance))
+            << rows << " rows, " << precision_names()[static_cast<size_t>(numbers.precision)];
+      }
     }
   });
 }
@@ -121,31 +164,51 @@ TEST_P(SparseLinearTest, PartsMakeTheSameLayerAgainAndRowsAreTheWeights) {
   for (const auto& numbers : rounded()) {
     const PackedLinear layer(weight_, bias_, numbers.precision);
     const PackedLinear again(layer.parts(), inputs, outputs, numbers.precision);
-    EXPECT_TRUE(again.is_sparse());
+    EXPECT_TRUE(again.pattern() == layer.pattern());
     EXPECT_EQ(again.bytes(), layer.bytes());
     EXPECT_TRUE(again.forward(x_).equal(layer.forward(x_)));
     const Tensor some = torch::randint(outputs, {5}, torch::kInt64);
     EXPECT_TRUE(again.rows(some).allclose(numbers.weight.to(torch::kFloat32).index_select(0, some), 1e-5, 1e-6));
     auto parts = layer.parts();
-    parts["places"] = parts["places"].narrow(1, 0, 1);
+    parts["places"] = parts["places"].narrow(0, 0, 0);
     EXPECT_THROW(PackedLinear(parts, inputs, outputs, numbers.precision), Error);
+    for (const Tensor& pattern : {torch::tensor({3, 5}), torch::tensor({0, 0}), Tensor()}) {
+      parts = layer.parts();
+      parts["pattern"] = pattern;
+      if (!pattern.defined()) parts.erase("pattern");  // as in folders of 2:4 weights before there were others
+      EXPECT_THROW(PackedLinear(parts, inputs, outputs, numbers.precision), Error);
+    }
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Shapes, SparseLinearTest,
-                         ::testing::Values(Shape{1, 96, 64}, Shape{1, 2048, 100}, Shape{3, 68, 5}, Shape{4, 132, 70},
-                                           Shape{8, 1024, 192}, Shape{13, 260, 130}, Shape{32, 128, 66},
-                                           Shape{97, 192, 254}));
+std::vector<Case> cases() {
+  std::vector<Case> all;
+  for (const SparsePattern& pattern : kSparsePatterns)  // few inputs that fill no vector, and more than one panel
+    for (const auto& [groups, outputs] : {std::pair(33, 6), std::pair(72, 130), std::pair(128, 66)})
+      all.push_back({pattern, groups * pattern.of, outputs});
+  all.push_back({{2, 4}, 2048, 100});
+  all.push_back({{1, 16}, 4096, 64});
+  return all;
+}
 
-TEST(SparseLinearBytesTest, AreThoseOfTheKeptHalfAndItsPlaces) {
-  const Tensor weight = random_two_of_four(128, 256);
-  const auto bytes = [&](const Tensor& of, Precision precision) {
-    return static_cast<double>(PackedLinear(of, {}, precision).bytes());
+INSTANTIATE_TEST_SUITE_P(Cases, SparseLinearTest, ::testing::ValuesIn(cases()));
+
+TEST(SparseLinearBytesTest, AreThoseOfWhatIsKeptAndItsPlaces) {
+  const Tensor dense = torch::randn({128, 1024});
+  const auto part_of_dense = [&](const SparsePattern& pattern, Precision precision) {
+    const Tensor weight = keep_largest(dense, pattern.kept, pattern.of);
+    const auto bytes = [&](const Tensor& of) { return PackedLinear(of, {}, precision).bytes(); };
+    const int64_t scales = precision == Precision::kInt8 ? 128 * 8 : 0;  // and offsets
+    return static_cast<double>(bytes(weight) - scales) / static_cast<double>(bytes(dense) - scales);
   };
-  const Tensor dense = torch::randn({128, 256});
-  EXPECT_EQ(bytes(weight, Precision::kFloat32) / bytes(dense, Precision::kFloat32), 17.0 / 32);
-  EXPECT_EQ(bytes(weight, Precision::kBfloat16) / bytes(dense, Precision::kBfloat16), 9.0 / 16);
-  EXPECT_EQ(bytes(weight, Precision::kInt4), bytes(dense, Precision::kInt4)) << "stays dense";
+  EXPECT_EQ(part_of_dense({2, 4}, Precision::kFloat32), 17.0 / 32);
+  EXPECT_EQ(part_of_dense({2, 4}, Precision::kBfloat16), 9.0 / 16);
+  EXPECT_EQ(part_of_dense({2, 4}, Precision::kInt8), 5.0 / 8);
+  EXPECT_EQ(part_of_dense({1, 8}, Precision::kFloat32), 9.0 / 64);
+  EXPECT_EQ(part_of_dense({1, 8}, Precision::kBfloat16), 5.0 / 32);
+  EXPECT_EQ(part_of_dense({1, 8}, Precision::kInt8), 3.0 / 16);
+  EXPECT_EQ(part_of_dense({1, 16}, Precision::kBfloat16), 5.0 / 64);
+  EXPECT_EQ(part_of_dense({2, 4}, Precision::kInt4), 1) << "stays dense";
 }
 
 }  // namespace

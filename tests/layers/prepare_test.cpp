@@ -144,25 +144,29 @@ INSTANTIATE_TEST_SUITE_P(Precisions, PrepareTest, ::testing::ValuesIn(precision_
 TEST(PreparedModelTest, PrunedLayersAreKeptWithoutTheirZerosAndGiveTheSame) {
   const torch::NoGradGuard no_gradient;
   const testing::Scratch scratch;
-  for (const auto precision : {Precision::kFloat32, Precision::kBfloat16, Precision::kInt8}) {
-    const AttentionOptions attention{.dim = 128, .heads = 4};
-    Small model(true, attention), dense(true, attention), again(true, attention);
-    for (auto& parameter : model.parameters()) parameter.normal_(0, 0.3);
-    EXPECT_THAT(prune_by_magnitude(model),
-                ::testing::UnorderedElementsAre("block.attention.qkv", "block.attention.proj", "block.ffn.gate_up",
-                                                "block.ffn.down"));
-    const Tensor pixels = torch::randn({2, 3, 21, 16}), before = model.forward(pixels);
-    const auto parts = prepare(model, precision), whole = prepare(dense, precision);
-    for (size_t i = 0; i < parts.size(); ++i) {
-      EXPECT_EQ(parts[i].sparse, parts[i].kind == "Linear") << parts[i].path;
-      EXPECT_TRUE(!parts[i].sparse || parts[i].bytes < whole[i].bytes) << parts[i].path;
+  const std::vector<std::string> fours = {"block.attention.qkv", "block.attention.proj", "block.ffn.gate_up",
+                                          "block.ffn.down"};
+  const std::vector<std::string> eights(fours.begin(), fours.begin() + 3);  // the last has 100 inputs
+  for (const auto precision : {Precision::kFloat32, Precision::kBfloat16, Precision::kInt8})
+    for (const auto& [of, names] : {std::pair(4, fours), std::pair(8, eights)}) {
+      const AttentionOptions attention{.dim = 128, .heads = 4};
+      Small model(true, attention), dense(true, attention), again(true, attention);
+      for (auto& parameter : model.parameters()) parameter.normal_(0, 0.3);
+      const auto pruned = prune_by_magnitude(model, of == 4 ? 2 : 1, of);
+      EXPECT_THAT(pruned, ::testing::UnorderedElementsAreArray(names));
+      const Tensor pixels = torch::randn({2, 3, 21, 16}), before = model.forward(pixels);
+      const auto parts = prepare(model, precision), whole = prepare(dense, precision);
+      for (size_t i = 0; i < parts.size(); ++i) {
+        const bool sparse = std::find(pruned.begin(), pruned.end(), parts[i].path) != pruned.end();
+        EXPECT_EQ(parts[i].sparse, !sparse ? "" : of == 4 ? "2:4" : "1:8") << parts[i].path;
+        EXPECT_TRUE(!sparse || parts[i].bytes * of / 4 < whole[i].bytes) << parts[i].path;
+      }
+      EXPECT_GT(cosine(model.forward(pixels), before), precision == Precision::kFloat32 ? 0.99999 : 0.995);
+      save_prepared(model, precision, scratch / "sparse.safetensors");
+      load_prepared(again, scratch / "sparse.safetensors");
+      EXPECT_TRUE(torch::equal(again.forward(pixels), model.forward(pixels)));
+      EXPECT_THROW(prune_by_magnitude(model), Error);
     }
-    EXPECT_GT(cosine(model.forward(pixels), before), precision == Precision::kFloat32 ? 0.99999 : 0.995);
-    save_prepared(model, precision, scratch / "sparse.safetensors");
-    load_prepared(again, scratch / "sparse.safetensors");
-    EXPECT_TRUE(torch::equal(again.forward(pixels), model.forward(pixels)));
-    EXPECT_THROW(prune_by_magnitude(model), Error);
-  }
 }
 
 TEST(PreparedModelTest, CannotBeSavedOrDifferentiated) {

@@ -2,7 +2,6 @@
 
 #if defined(__x86_64__)
 #include <algorithm>
-#include <array>
 
 #include "kernels/cpu/avx512-inl.h"
 
@@ -67,35 +66,45 @@ TESSERA_INT8 void int4_rows(const Int4Product& product, const char* panel, float
       int4_group<rows, vectors>(product, group, column, panel + 4 * column, out, stride);
 }
 
-/// For each place of two of four inputs (first + 4 x second), the bytes of a lane that hold these inputs: two bytes an
-/// input or one. Bytes of the lane before `begin`, and behind what is found, become 0.
-constexpr std::array<uint8_t, 64> chosen_bytes(int size, int begin, int from) {
-  std::array<uint8_t, 64> bytes{};
-  for (int place = 0; place < 16; ++place)
-    for (int byte = 0; byte < 4; ++byte) {
-      const int at = byte - begin, input = at < size ? place % 4 : place / 4;
-      const bool found = at >= 0 && at < 2 * size;
-      bytes[place * 4 + byte] = static_cast<uint8_t>(found ? from + input * size + at % size : 0x80);
-    }
-  return bytes;
+/// How the words of a pattern's places become what a permutation reads: (places & mask) | beside, word after word, with
+/// the next places in the lowest bits. They are places in a window: the inputs that all numbers of one word choose
+/// from.
+struct Choice {
+  uint32_t mask = 0, beside = 0;
+  int bits = 0;         // of a place
+  int64_t words = 0;    // of numbers for one of places
+  int64_t window = 0;   // bytes
+  int64_t sharing = 0;  // words that choose from the same window, as a power of two
+};
+
+/// Where a word has numbers of several groups, the inputs of these lie in the window one after the other.
+constexpr Choice choice_of(ProductKind kind, const SparsePattern& pattern) {
+  const int64_t together = inputs_together(kind), size = 4 / together, groups = together / pattern.kept;
+  Choice choice{.bits = static_cast<int>(pattern.place_bits()),
+                .words = pattern.places_of_word() / together,
+                .window = pattern.of * size * std::max<int64_t>(1, groups)};
+  for (int64_t i = 0; i < together; ++i) {
+    choice.mask |= static_cast<uint32_t>(pattern.of - 1) << (8 * size * i);
+    choice.beside |= static_cast<uint32_t>(i / pattern.kept * pattern.of) << (8 * size * i);
+  }
+  while (together << choice.sharing < pattern.kept) ++choice.sharing;
+  return choice;
 }
 
-constexpr std::array<uint8_t, 64> kOfPairs = chosen_bytes(2, 0, 0);                                     // bfloat16
-constexpr std::array<uint8_t, 64> kOfFirst = chosen_bytes(1, 0, 0), kOfSecond = chosen_bytes(1, 2, 4);  // int8
-
-/// For every place, the inputs of a row that it chooses out of these eight bytes.
-TESSERA_DOTS inline __m512i choices(const char* x, const std::array<uint8_t, 64>& bytes) {
-  int64_t inputs;
-  std::memcpy(&inputs, x, sizeof(inputs));
-  return _mm512_shuffle_epi8(_mm512_set1_epi64(inputs), _mm512_loadu_si512(bytes.data()));
-}
+static_assert(std::all_of(kSparsePatterns.begin(), kSparsePatterns.end(), [](const SparsePattern& pattern) {
+  constexpr int64_t vector = 64;
+  return choice_of(ProductKind::kFloat32, pattern).window <= vector &&
+         choice_of(ProductKind::kBfloat16, pattern).window <= vector &&
+         choice_of(ProductKind::kInt8, pattern).window <= vector;
+}));
 
 struct SparsePlace {
   const char *x, *kept, *places;
-  int64_t x_stride, steps;  // bytes; of 32 inputs
+  int64_t x_stride, steps;  // bytes; words of places
   char* sums;
   int64_t sums_stride;  // bytes
-  bool add = false;     // to the sums
+  Choice choice;
+  bool add = false;  // to the sums
 
   SparsePlace from(int64_t row) const {
     SparsePlace part = *this;
@@ -103,60 +112,67 @@ struct SparsePlace {
     part.sums += row * sums_stride;
     return part;
   }
-  template <ProductKind kind>
   SparsePlace from_step(int64_t step, int64_t count) const {
-    constexpr int64_t together = inputs_together(kind);
     SparsePlace part = *this;
-    part.x += step * 128 / together;
-    part.kept += step * 16 / together * kStep;
+    part.x += window_at(step * choice.words);
+    part.kept += step * choice.words * kStep;
     part.places += step * kStep;
     part.steps = count;
     part.add = step > 0;
     return part;
   }
+  int64_t window_at(int64_t word) const { return (word >> choice.sharing) * choice.window; }
   void* row_of_sums(int row, int vector) const { return sums + row * sums_stride + int64_t{64} * vector; }
 };
 
-/// Two weights of each output for every place: one word of bfloat16, or with the next four inputs one of int8.
+// As TESSERA_DOTS, with the permutation of bytes.
+#define TESSERA_CHOICES __attribute__((target("avx512f,avx512bw,avx512vl,avx512bf16,avx512vnni,avx512vbmi")))
+
+/// sums + weights * the inputs of a window that they belong to.
+template <ProductKind kind>
+TESSERA_CHOICES inline __m512i add_chosen(__m512i sums, __m512i places, __m512i window, __m512i weights) {
+  if constexpr (kind == ProductKind::kInt8)
+    return _mm512_dpbusd_epi32(sums, _mm512_permutexvar_epi8(places, window), weights);
+  if constexpr (kind == ProductKind::kFloat32)
+    return _mm512_castps_si512(_mm512_fmadd_ps(_mm512_castsi512_ps(_mm512_permutexvar_epi32(places, window)),
+                                               _mm512_castsi512_ps(weights), _mm512_castsi512_ps(sums)));
+  return _mm512_castps_si512(_mm512_dpbf16_ps(_mm512_castsi512_ps(sums),
+                                              (__m512bh)_mm512_permutexvar_epi16(places, window), (__m512bh)weights));
+}
+
 template <ProductKind kind, int rows>
-TESSERA_DOTS void sparse_rows(const SparsePlace& at) {
-  constexpr bool bytes = kind == ProductKind::kInt8;
+TESSERA_CHOICES void sparse_rows(const SparsePlace& at) {
+  constexpr int kMaskedOr = 0xEA;  // (a & b) | c
   __m512i sums[rows][kVectors];
   TESSERA_UNROLL
   for (int row = 0; row < rows; ++row) TESSERA_UNROLL
   for (int v = 0; v < kVectors; ++v)
     sums[row][v] = at.add ? _mm512_loadu_si512(at.row_of_sums(row, v)) : _mm512_setzero_si512();
-  const char *kept = at.kept, *x = at.x;
-  for (int64_t step = 0; step < at.steps; ++step) {
+  const __m512i mask = _mm512_set1_epi32(static_cast<int>(at.choice.mask)),
+                beside = _mm512_set1_epi32(static_cast<int>(at.choice.beside));
+  const __m128i bits = _mm_cvtsi32_si128(at.choice.bits);
+  const __mmask64 in_window = ~uint64_t{0} >> (64 - at.choice.window);
+  const char* kept = at.kept;
+  for (int64_t step = 0, word = 0; step < at.steps; ++step) {
     const char* words = at.places + step * kStep;
     __m512i places[kVectors];
     TESSERA_UNROLL
     for (int v = 0; v < kVectors; ++v) places[v] = _mm512_loadu_si512(words + int64_t{64} * v);
     fetch<kVectors>(words);
-    for (int part = 0; part < (bytes ? 4 : 8); ++part, kept += kStep, x += 8) {
+    for (const int64_t end = word + at.choice.words; word < end; ++word, kept += kStep) {
       fetch<kVectors>(kept);
-      __m512i first[rows], second[rows];
+      const char* x = at.x + at.window_at(word);
+      __m512i windows[rows];
       TESSERA_UNROLL
-      for (int row = 0; row < rows; ++row) {
-        first[row] = choices(x + row * at.x_stride, bytes ? kOfFirst : kOfPairs);
-        if constexpr (bytes) second[row] = choices(x + row * at.x_stride, kOfSecond);
-      }
+      for (int row = 0; row < rows; ++row) windows[row] = _mm512_maskz_loadu_epi8(in_window, x + row * at.x_stride);
       TESSERA_UNROLL
       for (int v = 0; v < kVectors; ++v) {
         const __m512i weights = _mm512_loadu_si512(kept + int64_t{64} * v);
-        const __m512i next = _mm512_srli_epi32(places[v], 4);
+        const __m512i chosen = _mm512_ternarylogic_epi32(places[v], mask, beside, kMaskedOr);
         TESSERA_UNROLL
-        for (int row = 0; row < rows; ++row) {
-          __m512i chosen = _mm512_permutexvar_epi32(places[v], first[row]);  // reads the lowest four bits alone
-          if constexpr (bytes) {
-            chosen = _mm512_or_si512(chosen, _mm512_permutexvar_epi32(next, second[row]));
-            sums[row][v] = _mm512_dpbusd_epi32(sums[row][v], chosen, weights);
-          } else {
-            sums[row][v] = _mm512_castps_si512(
-                _mm512_dpbf16_ps(_mm512_castsi512_ps(sums[row][v]), (__m512bh)chosen, (__m512bh)weights));
-          }
-        }
-        places[v] = _mm512_srli_epi32(places[v], bytes ? 8 : 4);
+        for (int row = 0; row < rows; ++row)
+          sums[row][v] = add_chosen<kind>(sums[row][v], chosen, windows[row], weights);
+        places[v] = _mm512_srl_epi32(places[v], bits);
       }
     }
   }
@@ -165,54 +181,14 @@ TESSERA_DOTS void sparse_rows(const SparsePlace& at) {
   for (int v = 0; v < kVectors; ++v) _mm512_storeu_si512(at.row_of_sums(row, v), sums[row][v]);
 }
 
-/// The same of float32, where each weight is a word.
-template <int rows>
-TESSERA_INT8 void sparse_float_rows(const SparsePlace& at) {
-  __m512 sums[rows][kVectors];
-  TESSERA_UNROLL
-  for (int row = 0; row < rows; ++row) TESSERA_UNROLL
-  for (int v = 0; v < kVectors; ++v)
-    sums[row][v] = at.add ? _mm512_loadu_ps(at.row_of_sums(row, v)) : _mm512_setzero_ps();
-  const char *kept = at.kept, *x = at.x;
-  for (int64_t step = 0; step < at.steps; ++step) {
-    __m512i places[kVectors];
-    TESSERA_UNROLL
-    for (int v = 0; v < kVectors; ++v) places[v] = _mm512_loadu_si512(at.places + step * kStep + int64_t{64} * v);
-    fetch<kVectors>(at.places + step * kStep);
-    for (int four = 0; four < 8; ++four, x += 16)
-      for (int number = 0; number < 2; ++number, kept += kStep) {
-        fetch<kVectors>(kept);
-        TESSERA_UNROLL
-        for (int v = 0; v < kVectors; ++v) {
-          const __m512 weights = _mm512_loadu_ps(kept + int64_t{64} * v);
-          TESSERA_UNROLL
-          for (int row = 0; row < rows; ++row) {  // four times the same four inputs: two bits choose one
-            const __m128 inputs = _mm_loadu_ps(reinterpret_cast<const float*>(x + row * at.x_stride));
-            const __m512 chosen = _mm512_permutexvar_ps(places[v], _mm512_broadcast_f32x4(inputs));
-            sums[row][v] = _mm512_fmadd_ps(chosen, weights, sums[row][v]);
-          }
-          places[v] = _mm512_srli_epi32(places[v], 2);
-        }
-      }
-  }
-  TESSERA_UNROLL
-  for (int row = 0; row < rows; ++row) TESSERA_UNROLL
-  for (int v = 0; v < kVectors; ++v) _mm512_storeu_ps(at.row_of_sums(row, v), sums[row][v]);
-}
-
 /// More rows than the registers hold go over the panel in turns, a part of it in the first cache at a time.
 template <ProductKind kind>
 void sparse_of_kind(int64_t rows, const SparsePlace& place) {
-  constexpr int64_t most = 4, turn = 4 * inputs_together(kind) / 2;  // rows; steps
-  const int64_t each = rows <= most ? place.steps : turn;
+  constexpr int64_t most = 4, turn = 32;  // rows; words of numbers
+  const int64_t each = rows <= most ? place.steps : turn / place.choice.words;
   for (int64_t step = 0; step < place.steps; step += each) {
-    const SparsePlace part = place.from_step<kind>(step, std::min(each, place.steps - step));
-    by_rows<most>(rows, [&]<int count>(int64_t first) {
-      if constexpr (kind == ProductKind::kFloat32)
-        sparse_float_rows<count>(part.from(first));
-      else
-        sparse_rows<kind, count>(part.from(first));
-    });
+    const SparsePlace part = place.from_step(step, std::min(each, place.steps - step));
+    by_rows<most>(rows, [&]<int count>(int64_t first) { sparse_rows<kind, count>(part.from(first)); });
   }
 }
 
@@ -225,16 +201,23 @@ void multiply_int4(const Int4Product& product, const uint8_t* panel, float* sums
 }
 
 void multiply_sparse(const SparseProduct& product, const void* x, const void* kept, const void* places, void* sums) {
+  const SparsePattern& pattern = product.pattern;
   const SparsePlace place{static_cast<const char*>(x),
                           static_cast<const char*>(kept),
                           static_cast<const char*>(places),
                           product.x_stride * 4 / inputs_together(product.kind),
-                          product.inputs / 32,
+                          product.inputs / pattern.of * pattern.kept / pattern.places_of_word(),
                           static_cast<char*>(sums),
-                          product.sums_stride * 4};
+                          product.sums_stride * 4,
+                          choice_of(product.kind, pattern)};
   if (product.kind == ProductKind::kFloat32) return sparse_of_kind<ProductKind::kFloat32>(product.rows, place);
   product.kind == ProductKind::kInt8 ? sparse_of_kind<ProductKind::kInt8>(product.rows, place)
                                      : sparse_of_kind<ProductKind::kBfloat16>(product.rows, place);
+}
+
+bool has_sparse_products(ProductKind kind) {
+  static const bool chooses_bytes = __builtin_cpu_supports("avx512vbmi");
+  return has_products_with_kept(kind) && (kind != ProductKind::kInt8 || chooses_bytes);
 }
 
 }  // namespace tessera::cpu
@@ -244,6 +227,7 @@ void multiply_sparse(const SparseProduct& product, const void* x, const void* ke
 namespace tessera::cpu {
 void multiply_int4(const Int4Product&, const uint8_t*, float*, int64_t) {}
 void multiply_sparse(const SparseProduct&, const void*, const void*, const void*, void*) {}
+bool has_sparse_products(ProductKind) { return false; }
 }  // namespace tessera::cpu
 
 #endif

@@ -1,5 +1,6 @@
 #pragma once
 #include "kernels/cpu/panel_product.h"
+#include "kernels/sparse_pattern.h"
 
 namespace tessera::cpu {
 
@@ -22,18 +23,23 @@ struct Int4Product {
 /// @param sums   rows x 64, scaled
 void multiply_int4(const Int4Product& product, const uint8_t* panel, float* sums, int64_t sums_stride);
 
-/// Rows, and weights of which two of every four inputs are kept (see kernels/sparse.h).
+/// Rows, and weights of which some of the inputs are kept (see kernels/sparse.h).
 struct SparseProduct {
   ProductKind kind = ProductKind::kFloat32;
-  int64_t rows = 0, inputs = 0;           ///< inputs: a multiple of 32
+  SparsePattern pattern;                  ///< one of kSparsePatterns
+  int64_t rows = 0, inputs = 0;           ///< inputs: those of whole words of places
   int64_t x_stride = 0, sums_stride = 0;  ///< numbers from row to row
 };
 
 /// What is kept chooses the inputs that it is multiplied with.
 /// @param x       rows x inputs, with zeros where the weights have been filled up
-/// @param kept    a panel of inputs / 2
-/// @param places  inputs / 32 x 64 words
+/// @param kept    a panel of inputs / of * kept
+/// @param places  its places, in words
 /// @param sums    rows x 64, float or int32
 void multiply_sparse(const SparseProduct& product, const void* x, const void* kept, const void* places, void* sums);
+
+/// Whether this processor has multiply_sparse() of such numbers: bytes are chosen by an instruction of their own
+/// (AVX-512 VBMI, which came later than the products of bytes).
+bool has_sparse_products(ProductKind kind);
 
 }  // namespace tessera::cpu

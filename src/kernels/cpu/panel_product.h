@@ -39,8 +39,8 @@ void multiply_panel(const PanelProduct& product, const void* x, const void* pane
 
 /// Whether this processor multiplies such numbers by instructions of their own.
 bool has_products_of(ProductKind kind);
-/// Whether few rows are multiplied with weights as they are kept (see avx512_kept.h). Elsewhere those are unpacked
-/// first.
+/// Whether few rows of such numbers are multiplied with weights as they are kept (see avx512_kept.h; for sparse weights
+/// has_sparse_products() as well). Elsewhere those are unpacked first.
 bool has_products_with_kept(ProductKind kind);
 
 }  // namespace tessera::cpu

@@ -1,5 +1,9 @@
 #include "kernels/cpu/unpack.h"
 
+// Vectors are in registers where the loops over them are written out.
+#undef TESSERA_UNROLL
+#define TESSERA_UNROLL _Pragma("GCC unroll 8")
+
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/cpu/unpack.cpp"
 #include <hwy/foreach_target.h>
@@ -69,76 +73,69 @@ void panel_of_int4(const uint8_t* panel, const uint16_t* scales, int64_t inputs,
   }
 }
 
-/// Two weights of four inputs, and where they stand: bits 0 and 1, 2 and 3 of `place`, of which others are ignored.
-struct TwoOfFour {
-  Lanes weights, place;
+/// What a panel keeps of an output's inputs (see kernels/sparse.h).
+template <ProductKind kind>
+struct Kept {
+  static constexpr int64_t kTogether = cpu::inputs_together(kind);
+  static constexpr int kBits = static_cast<int>(32 / kTogether);  // of a number
+  SparsePattern pattern;
+  const uint32_t *numbers, *places;
 
-  template <int number>
-  HWY_INLINE auto stands_at(uint32_t input) const {
-    const Bits bits;
-    const Lanes at = hn::And(number == 0 ? place : hn::ShiftRight<2>(place), hn::Set(bits, 3U));
-    return hn::Eq(at, hn::Set(bits, input));
+  HWY_INLINE Lanes number(int64_t at, size_t output) const {
+    const Lanes word = hn::LoadU(Bits(), numbers + at / kTogether * static_cast<int64_t>(kOutputs) + output);
+    const Lanes low = hn::ShiftRightSame(word, static_cast<int>(at % kTogether) * kBits);
+    return hn::And(low, hn::Set(Bits(), 0xFFFFFFFFU >> (32 - kBits)));
+  }
+  /// The input among those of its group.
+  HWY_INLINE Lanes place(int64_t at, size_t output) const {
+    const int64_t together = pattern.places_of_word(), word = at / together, in_part = at % together / kTogether;
+    const int64_t shift = at % kTogether * kBits + in_part * pattern.place_bits();
+    const Lanes places_of_word = hn::LoadU(Bits(), places + word * static_cast<int64_t>(kOutputs) + output);
+    return hn::And(hn::ShiftRightSame(places_of_word, static_cast<int>(shift)),
+                   hn::Set(Bits(), static_cast<uint32_t>(pattern.of - 1)));
   }
 };
 
-/// The four inputs of bfloat16 as two words. The first of the two is never the last input, nor the second the first.
-HWY_INLINE void put_pairs(const TwoOfFour& two, uint32_t* out) {
-  const Bits bits;
-  const Lanes first = hn::And(two.weights, hn::Set(bits, 0xFFFFU)), high = hn::ShiftLeft<16>(two.weights);
-  const Lanes second = hn::And(two.weights, hn::Set(bits, 0xFFFF0000U)), low = hn::ShiftRight<16>(two.weights);
-  const auto word = [](Lanes a, Lanes b, Lanes c) HWY_ATTR { return hn::Or(a, hn::Or(b, c)); };
-  hn::StoreU(word(hn::IfThenElseZero(two.stands_at<0>(0), first), hn::IfThenElseZero(two.stands_at<0>(1), high),
-                  hn::IfThenElseZero(two.stands_at<1>(1), second)),
-             bits, out);
-  hn::StoreU(word(hn::IfThenElseZero(two.stands_at<0>(2), first), hn::IfThenElseZero(two.stands_at<1>(2), low),
-                  hn::IfThenElseZero(two.stands_at<1>(3), second)),
-             bits, out + kOutputs);
-}
-
-/// The four inputs of int8 as a word, of weights in the lower half.
-HWY_INLINE void put_fours(const TwoOfFour& two, uint32_t* out) {
-  const Bits bits;
-  const Lanes first = hn::And(two.weights, hn::Set(bits, 0xFFU));
-  const Lanes second = hn::And(hn::ShiftRight<8>(two.weights), hn::Set(bits, 0xFFU));
-  const Lanes left = hn::ShiftLeft<3>(hn::And(two.place, hn::Set(bits, 3U)));
-  const Lanes more = hn::ShiftLeft<1>(hn::And(two.place, hn::Set(bits, 12U)));
-  hn::StoreU(hn::Or(hn::Shl(first, left), hn::Shl(second, more)), bits, out);
-}
-
-/// The four inputs of float32, of weights in two words.
-HWY_INLINE void put_floats(const TwoOfFour& two, Lanes second, uint32_t* out) {
-  const Bits bits;
-  for (uint32_t input = 0; input < 4; ++input)
-    hn::StoreU(
-        hn::IfThenElse(two.stands_at<1>(input), second, hn::IfThenElseZero(two.stands_at<0>(input), two.weights)), bits,
-        out + input * kOutputs);
+/// The inputs of one group for as many outputs as there are lanes. @param count  numbers that the group keeps
+template <ProductKind kind, int count>
+HWY_INLINE void put_group(const Kept<kind>& kept, int64_t group, size_t output, uint32_t* out) {
+  constexpr auto together = static_cast<uint32_t>(Kept<kind>::kTogether);
+  constexpr int steps = together == 4 ? 2 : together == 2 ? 1 : 0;  // its logarithm
+  Lanes words[count], numbers[count];
+  TESSERA_UNROLL
+  for (int i = 0; i < count; ++i) {
+    const Lanes place = kept.place(group * count + i, output);
+    const Lanes part = hn::And(place, hn::Set(Bits(), together - 1));
+    words[i] = hn::ShiftRight<steps>(place);
+    numbers[i] = hn::Shl(kept.number(group * count + i, output), hn::ShiftLeft<5 - steps>(part));
+  }
+  for (uint32_t word = 0; word < static_cast<uint32_t>(kept.pattern.of) / together; ++word) {
+    Lanes all = hn::Zero(Bits());
+    TESSERA_UNROLL
+    for (int i = 0; i < count; ++i)
+      all = hn::Or(all, hn::IfThenElseZero(hn::Eq(words[i], hn::Set(Bits(), word)), numbers[i]));
+    hn::StoreU(all, Bits(), out + word * kOutputs + output);
+  }
 }
 
 template <ProductKind kind>
-HWY_INLINE void panel_of_two(const uint32_t* kept, const uint32_t* places, int64_t inputs, uint32_t* out) {
-  constexpr int64_t step = kind == ProductKind::kInt8 ? 8 : 4;  // inputs
-  constexpr size_t read = kind == ProductKind::kFloat32 ? 2 : 1;
-  constexpr size_t written = static_cast<size_t>(step / cpu::inputs_together(kind));
-  const Bits bits;
-  for (int64_t at = 0; at < inputs; at += step, kept += read * kOutputs, out += written * kOutputs)
-    for (size_t output = 0; output < kOutputs; output += lanes()) {
-      const Lanes words = hn::LoadU(bits, places + at / 32 * static_cast<int64_t>(kOutputs) + output);
-      const Lanes place = hn::ShiftRightSame(words, static_cast<int>(at % 32));
-      const TwoOfFour two{hn::LoadU(bits, kept + output), place};
-      if constexpr (kind == ProductKind::kBfloat16) put_pairs(two, out + output);
-      if constexpr (kind == ProductKind::kFloat32)
-        put_floats(two, hn::LoadU(bits, kept + kOutputs + output), out + output);
-      if constexpr (kind == ProductKind::kInt8) {
-        put_fours(two, out + output);
-        put_fours({hn::ShiftRight<16>(two.weights), hn::ShiftRight<4>(place)}, out + kOutputs + output);
-      }
-    }
+void panel_of_kept(const Kept<kind>& kept, int64_t inputs, uint32_t* out) {
+  const int64_t words = kept.pattern.of / Kept<kind>::kTogether * static_cast<int64_t>(kOutputs);
+  const auto run = [&]<int count>() HWY_ATTR {
+    for (int64_t group = 0; group < inputs / kept.pattern.of; ++group)
+      for (size_t output = 0; output < kOutputs; output += lanes())
+        put_group<kind, count>(kept, group, output, out + group * words);
+  };
+  if (kept.pattern.kept == 1) return run.template operator()<1>();
+  if (kept.pattern.kept == 2) return run.template operator()<2>();
+  run.template operator()<4>();
 }
 
-void panel_of_sparse(ProductKind kind, const void* kept, const void* places, int64_t inputs, void* out) {
+void panel_of_sparse(ProductKind kind, const SparsePattern& pattern, const void* kept, const void* places,
+                     int64_t inputs, void* out) {
   const auto run = [&]<ProductKind of>() HWY_ATTR {
-    panel_of_two<of>(static_cast<const uint32_t*>(kept), static_cast<const uint32_t*>(places), inputs,
-                     static_cast<uint32_t*>(out));
+    panel_of_kept<of>({pattern, static_cast<const uint32_t*>(kept), static_cast<const uint32_t*>(places)}, inputs,
+                      static_cast<uint32_t*>(out));
   };
   if (kind == ProductKind::kFloat32) return run.template operator()<ProductKind::kFloat32>();
   if (kind == ProductKind::kBfloat16) return run.template operator()<ProductKind::kBfloat16>();
@@ -160,8 +157,9 @@ void unpack_int8(const int8_t* panel, int64_t inputs, void* out) {
 void unpack_int4(const uint8_t* panel, const uint16_t* scales, int64_t inputs, int64_t group, void* out) {
   HWY_DYNAMIC_DISPATCH(panel_of_int4)(panel, scales, inputs, group, out);
 }
-void unpack_sparse(ProductKind kind, const void* kept, const void* places, int64_t inputs, void* out) {
-  HWY_DYNAMIC_DISPATCH(panel_of_sparse)(kind, kept, places, inputs, out);
+void unpack_sparse(ProductKind kind, const SparsePattern& pattern, const void* kept, const void* places, int64_t inputs,
+                   void* out) {
+  HWY_DYNAMIC_DISPATCH(panel_of_sparse)(kind, pattern, kept, places, inputs, out);
 }
 }  // namespace cpu
 }  // namespace tessera

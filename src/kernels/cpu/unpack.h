@@ -2,6 +2,7 @@
 #include <cstdint>
 
 #include "kernels/cpu/panel_product.h"
+#include "kernels/sparse_pattern.h"
 
 namespace tessera::cpu {
 
@@ -12,9 +13,11 @@ void unpack_int8(const int8_t* panel, int64_t inputs, void* out);
 /// @param scales  float16, inputs / group x 64
 void unpack_int4(const uint8_t* panel, const uint16_t* scales, int64_t inputs, int64_t group, void* out);
 /// A panel in its own kind of numbers.
-/// @param kept    two of every four inputs, a panel of inputs / 2
-/// @param places  of these (see kernels/sparse.h), inputs / 32 x 64 words
-/// @param inputs  a multiple of 16, of int8 of 64
-void unpack_sparse(ProductKind kind, const void* kept, const void* places, int64_t inputs, void* out);
+/// @param pattern  one of kSparsePatterns
+/// @param kept     a panel of inputs / of * kept
+/// @param places   of these, in words (see kernels/sparse.h)
+/// @param inputs   a multiple of 16
+void unpack_sparse(ProductKind kind, const SparsePattern& pattern, const void* kept, const void* places, int64_t inputs,
+                   void* out);
 
 }  // namespace tessera::cpu
