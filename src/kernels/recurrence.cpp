@@ -94,7 +94,8 @@ struct Scan {
               .states = states,
               .step = channels,
               .selection_step = groups * states,
-              .channels = count};
+              .channels = count,
+              .one_decay = a.size(0) == 1 && states > 1};
     return p;
   }
   void each_part(const std::function<void(const Part&)>& work) const {

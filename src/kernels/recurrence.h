@@ -15,7 +15,8 @@ torch::Tensor sums_of_powers(const torch::Tensor& coefficient, const torch::Tens
 
 /// h <- exp(dt a) h + dt b x, y = c h, from token to token (Gu and Dao, 2023).
 /// @param x, dt   B x L x D
-/// @param a       D x N
+/// @param a       D x N; D x 1 where all states of a channel decay alike, as in Mamba-2 and retention, which have no
+///                gradients here
 /// @param b, c    B x L x groups x N; a group serves D / groups consecutive channels
 /// @param state   B x D x N before the first token; becomes that after the last
 /// @param kept    receives what selective_scan_gradients() needs; null: nothing will be asked

@@ -3,9 +3,11 @@
 #include <cmath>
 
 #include "core/error.h"
+#include "kernels/inference.h"
 #include "layers/elementwise.h"
 #include "layers/mixers.h"
 #include "layers/rotary.h"
+#include "layers/ssd.h"
 
 namespace tessera {
 
@@ -65,7 +67,22 @@ Tensor RetentionMixer::parallel(const Heads& h) const {
   return torch::matmul(tap(*this, scores / bound, "weights"), h.v);  // B x heads x L x value
 }
 
+/// As a state space whose steps are all of length one. The sum of decay^n over all tokens so far is that of a geometric
+/// series.
+Tensor RetentionMixer::scanned(const Heads& h) const {
+  const auto by_token = [](const Tensor& x) { return x.transpose(1, 2); };
+  const Tensor gamma = decay(), v = by_token(h.v);
+  const Tensor place = torch::arange(1, v.size(1) + 1, gamma.options()).unsqueeze(1);
+  const Tensor sum = (1 - torch::pow(gamma, place)) / (1 - gamma);  // L x heads
+  const Tensor read = ssd_scan({v, torch::ones({1, 1, 1}, gamma.options()).expand(v.sizes().slice(0, 3)), gamma.log(),
+                                by_token(h.k), by_token(h.q)},
+                               {}, options_.chunk)
+                          .y;
+  return (read / sum.sqrt().unsqueeze(-1)).transpose(1, 2);
+}
+
 Tensor RetentionMixer::chunked(const Heads& h) const {
+  if (for_inference({h.q, h.k, h.v})) return scanned(h);
   const int64_t length = h.q.size(2);
   const Tensor gamma = decay().view({-1, 1, 1});
   Tensor memory, sum = torch::zeros_like(gamma);  // of decay^n over all tokens before the chunk: heads x 1 x 1

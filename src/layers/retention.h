@@ -38,6 +38,7 @@ class RetentionMixer : public RecurrentMixer {
   Heads project(const Tensor& x, const Tensor& at);
   Tensor parallel(const Heads& heads) const;
   Tensor chunked(const Heads& heads) const;
+  Tensor scanned(const Heads& heads) const;
   Tensor finish(const Tensor& read, const Tensor& x);
   Tensor decay() const;  // heads
 

@@ -3,6 +3,9 @@
 #include <limits>
 #include <vector>
 
+#include "kernels/inference.h"
+#include "kernels/recurrence.h"
+
 namespace tessera {
 namespace {
 
@@ -25,9 +28,24 @@ Tensor first_state(const SsdInputs& in, const Tensor& state) {
   return torch::zeros({in.x.size(0), in.x.size(2), in.x.size(3), in.b.size(3)}, in.x.options().requires_grad(false));
 }
 
+/// Both forms by the kernel of selective scans, in which the channels of a head decay alike.
+SsdResult by_kernel(const SsdInputs& in, const Tensor& state) {
+  const int64_t heads = in.x.size(2), width = in.x.size(3);
+  const Tensor a = in.a.view({heads, 1}).expand({heads, width}).reshape({heads * width, 1});
+  Tensor after = first_state(in, state).flatten(1, 2);  // B x heads P x N
+  const Tensor y =
+      fused_selective_scan(in.x.flatten(2), in.dt.unsqueeze(-1).expand_as(in.x).flatten(2), a, in.b, in.c, after);
+  return {y.view_as(in.x), after.unflatten(1, {heads, width})};
+}
+
+bool may_use_kernel(const SsdInputs& in, const Tensor& state) {
+  return for_inference({in.x, in.dt, in.a, in.b, in.c, state});
+}
+
 }  // namespace
 
 SsdResult ssd_scan(const SsdInputs& in, const Tensor& state, int64_t chunk) {
+  if (may_use_kernel(in, state)) return by_kernel(in, state);
   const int64_t batch = in.x.size(0), length = in.x.size(1), heads = in.x.size(2), width = in.x.size(3);
   const int64_t groups = in.b.size(2), size = in.b.size(3), each = heads / groups;
   // Letters: n chunks, Q tokens of a chunk, G groups, E heads of a group.
@@ -65,6 +83,7 @@ SsdResult ssd_scan(const SsdInputs& in, const Tensor& state, int64_t chunk) {
 }
 
 SsdResult ssd_step(const SsdInputs& in, const Tensor& state) {
+  if (may_use_kernel(in, state)) return by_kernel(in, state);
   const int64_t each = in.x.size(2) / in.b.size(2);
   const Tensor x = in.x.select(1, 0), dt = in.dt.select(1, 0);                 // B x heads x P, B x heads
   const Tensor b = in.b.select(1, 0).repeat_interleave(each, 1).unsqueeze(2);  // B x heads x 1 x N

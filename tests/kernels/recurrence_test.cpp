@@ -66,6 +66,20 @@ TEST(FusedSelectiveScan, IsTheRecurrenceTokenByToken) {
   });
 }
 
+TEST(FusedSelectiveScan, OneDecayOfAChannelServesAllItsStates) {
+  with_each_instruction_set([] {
+    torch::manual_seed(4);
+    const int64_t length = 9, channels = 21, states = 6;
+    const Tensor x = torch::randn({2, length, channels}), dt = torch::rand({2, length, channels});
+    const Tensor a = -3 * torch::rand({channels, 1});
+    const Tensor b = torch::randn({2, length, 1, states}), c = torch::randn({2, length, 1, states});
+    Tensor state = torch::randn({2, channels, states}), other = state.clone();
+    const Tensor y = fused_selective_scan(x, dt, a, b, c, state);
+    EXPECT_TRUE(y.allclose(fused_selective_scan(x, dt, a.expand({channels, states}), b, c, other), 1e-5, 1e-5));
+    EXPECT_TRUE(state.allclose(other, 1e-5, 1e-5));
+  });
+}
+
 TEST(FusedSelectiveScan, AnEmptySequenceLeavesTheState) {
   Tensor state = torch::randn({2, 4, 3});
   const Tensor before = state.clone(), none = torch::empty({2, 0, 4}), selection = torch::empty({2, 0, 1, 3});

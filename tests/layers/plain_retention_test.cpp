@@ -47,6 +47,23 @@ TEST(PlainRetention, ParallelChunkwiseAndRecurrentAreOne) {
   }
 }
 
+TEST(Retention, AScanIsTheMaskedProductOfAllTokens) {
+  RetentionMixer at_once({.dim = 16, .heads = 4, .chunk = 0});
+  testing::randomise(at_once);
+  const auto by_chunks = [&](int64_t chunk, bool learns) {
+    RetentionMixer mixer({.dim = 16, .heads = 4, .chunk = chunk});
+    for (const auto& parameter : at_once.named_parameters())
+      mixer.named_parameters()[parameter.key()].set_data(parameter.value());
+    at::manual_seed(8);
+    const Tensor x = torch::randn({2, 13, 16});
+    const torch::AutoGradMode mode(learns);
+    return mixer.forward(Tokens{.x = x});
+  };
+  const Tensor all = by_chunks(0, false);
+  EXPECT_LT(distance(by_chunks(4, false), all), kNear) << "by the kernel";
+  EXPECT_LT(distance(by_chunks(4, true), all), kNear) << "by products";
+}
+
 TEST(PlainRetention, WhatComesInPiecesIsMixedAsIfItCameAtOnce) {
   const torch::NoGradGuard no_grad;
   for (const std::string form : {"parallel", "chunkwise", "recurrent"}) {

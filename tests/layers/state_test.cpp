@@ -199,8 +199,27 @@ SsdInputs part(const SsdInputs& in, int64_t begin, int64_t length) {
   return {cut(in.x), cut(in.dt), in.a, cut(in.b), cut(in.c)};
 }
 
+/// Inputs that a kernel may read, and those that are to learn something.
+std::vector<SsdInputs> either_way(const SsdInputs& in) {
+  SsdInputs learning = in;
+  learning.x = in.x.clone().requires_grad_(true);
+  return {in, learning};
+}
+
+TEST(Ssd, TheKernelIsThePlainForm) {
+  for (const int64_t length : {1, 7, 40}) {
+    const Tensor first = torch::randn({2, 4, 3, 5});
+    const auto in = either_way(ssd_inputs(length));
+    const SsdResult by_kernel = ssd_scan(in[0], first, 8), plain = ssd_scan(in[1], first, 8);
+    EXPECT_FALSE(by_kernel.y.requires_grad());
+    EXPECT_TRUE(plain.y.requires_grad());
+    EXPECT_LT(distance(by_kernel.y, plain.y), 1e-5) << length;
+    EXPECT_LT(distance(by_kernel.state, plain.state), 1e-5) << length;
+  }
+}
+
 TEST(Ssd, ChunksAreTheRecurrence) {
-  const SsdInputs in = ssd_inputs(11);
+  const SsdInputs in = either_way(ssd_inputs(11))[1];
   const Tensor first = torch::randn({2, 4, 3, 5});
   Tensor state = first;
   std::vector<Tensor> y;
@@ -217,13 +236,15 @@ TEST(Ssd, ChunksAreTheRecurrence) {
 
 TEST(Ssd, IsAMaskedLinearAttention) {
   const SsdInputs in = ssd_inputs(6);
-  const Tensor all = ssd_scan(in, {}, 4).y;
-  for (int64_t head = 0; head < 4; ++head) {
-    const Tensor sums = (in.dt.select(2, head) * in.a[head]).cumsum(1);  // B x L
-    const Tensor decay = (sums.unsqueeze(2) - sums.unsqueeze(1)).exp().tril();
-    const Tensor scores = torch::matmul(in.c.select(2, head / 2), in.b.select(2, head / 2).transpose(1, 2)) * decay;
-    const Tensor y = torch::matmul(scores, in.x.select(2, head) * in.dt.select(2, head).unsqueeze(-1));
-    EXPECT_LT(distance(all.select(2, head), y), 1e-5) << head;
+  for (const SsdInputs& given : either_way(in)) {
+    const Tensor all = ssd_scan(given, {}, 4).y;
+    for (int64_t head = 0; head < 4; ++head) {
+      const Tensor sums = (in.dt.select(2, head) * in.a[head]).cumsum(1);  // B x L
+      const Tensor decay = (sums.unsqueeze(2) - sums.unsqueeze(1)).exp().tril();
+      const Tensor scores = torch::matmul(in.c.select(2, head / 2), in.b.select(2, head / 2).transpose(1, 2)) * decay;
+      const Tensor y = torch::matmul(scores, in.x.select(2, head) * in.dt.select(2, head).unsqueeze(-1));
+      EXPECT_LT(distance(all.select(2, head), y), 1e-5) << head;
+    }
   }
 }
 

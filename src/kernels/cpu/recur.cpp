@@ -47,6 +47,22 @@ void power_sums(const cpu::PowerSums& call, float* out) {
   });
 }
 
+/// One token of a scan. @return y
+template <bool one_decay>
+HWY_INLINE Vector scan_token(const cpu::SelectiveScan& call, const float* decays, const float* b, const float* c,
+                             Vector dt, Vector gain, float* h) {
+  const auto width = static_cast<int64_t>(lanes());
+  const auto decay_of = [&](int64_t n) HWY_ATTR { return exponential(hn::Mul(dt, load(decays + n * width))); };
+  const Vector shared = one_decay ? decay_of(0) : hn::Zero(Floats());
+  Vector sums[2] = {hn::Zero(Floats()), hn::Zero(Floats())};  // which do not wait for each other
+  for (int64_t n = 0; n < call.states; ++n) {
+    const Vector next = hn::MulAdd(one_decay ? shared : decay_of(n), load(h + n * width), hn::Mul(gain, of(b[n])));
+    store(next, h + n * width);
+    sums[n % 2] = hn::MulAdd(next, of(c[n]), sums[n % 2]);
+  }
+  return hn::Add(sums[0], sums[1]);
+}
+
 void selective_scan(const cpu::SelectiveScan& call, float* state, float* y, float* kept) {
   thread_local cpu::Scratch memory;
   const auto width = static_cast<int64_t>(lanes());
@@ -54,7 +70,7 @@ void selective_scan(const cpu::SelectiveScan& call, float* state, float* y, floa
   float* h = decays + call.states * width;
   by_parts(call.channels, [&](const Part& part) HWY_ATTR {
     for (int64_t n = 0; n < call.states; ++n) {
-      store(part.read(call.a + n * call.step), decays + n * width);
+      if (n == 0 || !call.one_decay) store(part.read(call.a + n * call.step), decays + n * width);
       store(part.read(state + n * call.step), h + n * width);
     }
     const float *b = call.b, *c = call.c;
@@ -63,14 +79,9 @@ void selective_scan(const cpu::SelectiveScan& call, float* state, float* y, floa
         for (int64_t n = 0; n < call.states; ++n)
           part.write(load(h + n * width), kept + (t / cpu::kKeptTokens * call.states + n) * call.step);
       const Vector dt = part.read(call.dt + t * call.step), gain = hn::Mul(dt, part.read(call.x + t * call.step));
-      Vector sum = hn::Zero(Floats());
-      for (int64_t n = 0; n < call.states; ++n) {
-        const Vector decay = exponential(hn::Mul(dt, load(decays + n * width)));
-        const Vector next = hn::MulAdd(decay, load(h + n * width), hn::Mul(gain, of(b[n])));
-        store(next, h + n * width);
-        sum = hn::MulAdd(next, of(c[n]), sum);
-      }
-      part.write(sum, y + t * call.step);
+      part.write(call.one_decay ? scan_token<true>(call, decays, b, c, dt, gain, h)
+                                : scan_token<false>(call, decays, b, c, dt, gain, h),
+                 y + t * call.step);
     }
     for (int64_t n = 0; n < call.states; ++n) part.write(load(h + n * width), state + n * call.step);
   });

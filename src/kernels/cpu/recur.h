@@ -18,9 +18,10 @@ void sum_powers(const PowerSums& call, float* out);
 /// See fused_selective_scan().
 struct SelectiveScan {
   const float *x = nullptr, *dt = nullptr;  ///< length x channels
-  const float* a = nullptr;                 ///< states x channels
+  const float* a = nullptr;                 ///< states x channels, or 1 x channels with one_decay
   const float *b = nullptr, *c = nullptr;   ///< length x states, `selection_step` numbers from one token to the next
   int64_t length = 0, states = 0, step = 0, selection_step = 0, channels = 0;
+  bool one_decay = false;  ///< of all states of a channel
 };
 /// @param state  states x channels, from before the first token to after the last
 /// @param kept   blocks x states x `step`; null: nothing is kept
