@@ -1,7 +1,7 @@
 #include "kernels/narrow_linear.h"
 
 #include "core/compat.h"
-#include "kernels/quantised.h"
+#include "kernels/quantiser.h"
 
 namespace tessera {
 
@@ -9,7 +9,7 @@ using torch::Tensor;
 
 NarrowWeights rounded_to_int8(const Tensor& weight) {
   const torch::NoGradGuard no_gradient;
-  const Quantised bytes = to_int8(weight.detach());
+  const Quantised bytes = quantised(weight.detach(), 0);
   return {bytes.numbers, bytes.scales.squeeze(1), {}};
 }
 

@@ -8,7 +8,7 @@
 #include "core/shape_text.h"
 #include "kernels/cpu/rows.h"
 #include "kernels/panels.h"
-#include "kernels/quantised.h"
+#include "kernels/quantiser.h"
 #include "kernels/sparse.h"
 
 namespace tessera {
@@ -91,20 +91,20 @@ PackedLinear::PackedLinear(const Tensor& weight, const Tensor& bias, Precision p
   set_width();
   const Tensor ordered = gated ? interleaved(weight) : weight;
   if (is_int4(precision)) {
-    const Quantised quantised = to_int4(ordered, group_);
-    panels_ = to_int4_panels(quantised.numbers);
-    const int64_t count = panels_.size(0), groups = quantised.scales.size(1);
-    group_scales_ = torch::constant_pad_nd(quantised.scales, {0, 0, 0, count * kPanel - quantised.scales.size(0)})
+    const Quantised made = quantised(ordered, group_);
+    panels_ = to_int4_panels(made.numbers);
+    const int64_t count = panels_.size(0), groups = made.scales.size(1);
+    group_scales_ = torch::constant_pad_nd(made.scales, {0, 0, 0, count * kPanel - made.scales.size(0)})
                         .view({count, kPanel, groups})
                         .transpose(1, 2)
                         .to(torch::kHalf)
                         .contiguous();
   } else if (precision == Precision::kInt8 || precision == Precision::kInt8Weights) {
-    const Quantised quantised = to_int8(ordered);
-    keep(quantised.numbers);
-    scales_ = filled_up(quantised.scales.squeeze(1), panels_.size(0) * kPanel);
+    const Quantised made = quantised(ordered, 0);
+    keep(made.numbers);
+    scales_ = filled_up(made.scales.squeeze(1), panels_.size(0) * kPanel);
     if (precision == Precision::kInt8)
-      offsets_ = filled_up(row_sums(quantised.numbers) * cpu::kZeroByte, panels_.size(0) * kPanel);
+      offsets_ = filled_up(row_sums(made.numbers) * cpu::kZeroByte, panels_.size(0) * kPanel);
   } else {
     keep(ordered.to(panel_type()));
   }

@@ -90,7 +90,8 @@ std::vector<size_t> largest_first(const std::vector<PreparedPart>& parts) {
 }
 
 /// prepare(). @param loader  if not null, fills each part before it is packed
-std::vector<PreparedPart> prepare_parts(Module& model, Precision precision, WeightLoader* loader) {
+std::vector<PreparedPart> prepare_parts(Module& model, Precision precision, const PartQuantiser& quantiser,
+                                        WeightLoader* loader) {
   const torch::NoGradGuard no_gradient;
   model.eval();
   std::vector<PreparedPart> parts;
@@ -109,6 +110,8 @@ std::vector<PreparedPart> prepare_parts(Module& model, Precision precision, Weig
     const auto pages = loader ? loader->pages(parts[i].path) : std::vector<MemoryRange>();
     {
       const ReadOncePages once(pages);
+      const auto of_part = [&](const Tensor& weight, int64_t group) { return quantiser(parts[i].path, weight, group); };
+      const QuantisedBy by(quantiser ? Quantiser(of_part) : nullptr);
       pack(*modules[i], precision, parts[i], narrow);
     }
     if (loader) give_back(pages, parts[i]);
@@ -124,14 +127,14 @@ constexpr const char* kPacked = ":packed.";            // behind the path of a p
 
 }  // namespace
 
-std::vector<PreparedPart> prepare(Module& model, Precision precision) {
-  return prepare_parts(model, precision, nullptr);
+std::vector<PreparedPart> prepare(Module& model, Precision precision, const PartQuantiser& quantiser) {
+  return prepare_parts(model, precision, quantiser, nullptr);
 }
 
 std::vector<PreparedPart> load_and_prepare(Module& model, const Checkpoint& checkpoint, const NameTable& names,
                                            Precision precision, StoredTensors* stored) {
   WeightLoader loader(model, checkpoint, names, /*keep_types=*/true);
-  auto parts = prepare_parts(model, precision, &loader);
+  auto parts = prepare_parts(model, precision, nullptr, &loader);
   if (stored) *stored = loader.stored();
   return parts;
 }

@@ -1,9 +1,11 @@
 #pragma once
 #include <filesystem>
+#include <functional>
 #include <string>
 #include <vector>
 
 #include "io/checkpoint.h"
+#include "kernels/quantiser.h"
 #include "layers/module.h"
 #include "layers/preparable.h"
 #include "layers/weights.h"
@@ -19,13 +21,18 @@ struct PreparedPart {
   std::string left;        ///< why it stays as it is; empty: it was swapped
 };
 
+/// How the weight of a part becomes int8 or int4 where that is not to the nearest; see Quantiser.
+/// @param path  the part's
+using PartQuantiser = std::function<Quantised(const std::string& path, const Tensor& weight, int64_t group)>;
+
 /// Makes a model ready for inference on this CPU: its leaf parts (linear layers, norms, token tables, the embedding of
 /// patches) take their fast forms, with weights packed in this precision. The model is in eval mode then and has no
 /// gradients. Tensors between blocks stay float32. Its weights are gone: it cannot be saved as it was published, but
 /// with save_prepared(). Weights may have any floating type; what is not packed is float32 then. What is packed already
 /// stays as it is.
+/// @param quantiser  null: numbers of int8 and int4 are the nearest
 /// @return every part that has parameters of its own
-std::vector<PreparedPart> prepare(Module& model, Precision precision);
+std::vector<PreparedPart> prepare(Module& model, Precision precision, const PartQuantiser& quantiser = nullptr);
 
 /// load_weights() and prepare() in one: each part is packed as soon as it is read, and the pages of the file that it
 /// was read from are given back, so that no more than one part lies in memory both packed and unpacked.

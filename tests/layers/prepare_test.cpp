@@ -289,5 +289,48 @@ TEST(PreparedModelTest, APackedLayerTakesNoAdapter) {
   }
 }
 
+/// Cuts off what follows the point, where rounding would go to the nearest.
+Quantised towards_zero(const Tensor& weight, int64_t group) {
+  EXPECT_EQ(group, 0);
+  const Tensor scales = weight.abs().amax(1, true) / 127;
+  return {(weight / scales).trunc().to(torch::kInt8), scales};
+}
+
+TEST(PrepareByAQuantiser, LayersHaveItsNumbers) {
+  const torch::NoGradGuard no_gradient;
+  at::manual_seed(2);
+  ModuleList<Linear> layers;
+  Linear &first = *layers.append(32, 20), &second = *layers.append(20, 8);
+  const Tensor x = torch::randn({3, 32}), weight = first.weight.clone(), bias = first.bias.clone();
+  std::vector<std::string> asked;
+  const auto parts =
+      prepare(layers, Precision::kInt8Weights, [&](const std::string& path, const Tensor& given, int64_t group) {
+        asked.push_back(path);
+        return path == "0" ? towards_zero(given, group) : to_int8(given);
+      });
+  EXPECT_THAT(asked, ::testing::UnorderedElementsAre("0", "1"));
+  const Tensor want = torch::linear(x, dequantised(towards_zero(weight, 0)), bias);
+  const Tensor nearest = torch::linear(x, dequantised(to_int8(weight)), bias);
+  const Tensor got = first.forward(x);
+  EXPECT_LT((got - want).norm().item<double>(), 0.2 * (nearest - want).norm().item<double>());
+  EXPECT_TRUE(second.is_prepared());
+}
+
+TEST(PrepareByAQuantiser, AnotherShapeOrRangeIsRefused) {
+  const auto refused = [](Precision precision, const PartQuantiser& quantiser) {
+    ModuleList<Linear> layers;
+    layers.append(32, 20);
+    EXPECT_THROW(prepare(layers, precision, quantiser), Error);
+    ModuleList<Linear> others;
+    others.append(32, 20);
+    EXPECT_NO_THROW(prepare(others, precision)) << "it is forgotten";
+  };
+  refused(Precision::kInt8, [](const std::string&, const Tensor& weight, int64_t) { return to_int8(weight.t()); });
+  refused(Precision::kInt8, [](const std::string&, const Tensor& weight, int64_t) {
+    return Quantised{torch::full_like(weight, -128, torch::kInt8), torch::ones({20, 1})};
+  });
+  refused(Precision::kInt4, [](const std::string&, const Tensor& weight, int64_t) { return to_int8(weight); });
+}
+
 }  // namespace
 }  // namespace tessera
