@@ -19,6 +19,13 @@ Tensor index(const std::vector<int64_t>& rows, torch::Device device = torch::kCP
   return torch::tensor(rows, torch::kInt64).to(device);
 }
 
+/// Which rows go on, R; all where none is said to have ended.
+Tensor going_on(const std::vector<bool>& ended, int64_t rows) {
+  const Tensor real = torch::ones({rows}, torch::kBool);
+  for (size_t i = 0; i < ended.size(); ++i) real.data_ptr<bool>()[i] = !ended[i];
+  return real;
+}
+
 constexpr int64_t kFirstPiece = 32;
 constexpr int64_t kBeforeRecording = 4;  // tokens: a few are not worth it
 
@@ -90,11 +97,11 @@ void Continuation::read_in_pieces(const Tokens& tokens) {
 }
 
 /// One token for each row by a recorded graph. @return false where there is none
-bool Continuation::read_recorded(const Tensor& next, const Tensor& real) {
+bool Continuation::read_recorded(const Tensor& next, const std::vector<bool>& ended) {
   if (may_outgrow_) return false;
   if (!recorded_ && ++singly_ == kBeforeRecording) recorded_ = RecordedStep::make(model_, state_, left_);
   if (!recorded_) return false;
-  const auto result = recorded_->step(next, real);
+  const auto result = recorded_->step(next, going_on(ended, next.size(0)));
   hidden_ = result.hidden.clone();  // which the next step overwrites
   logits_ = on_cpu(result.logits);
   return true;
@@ -103,9 +110,7 @@ bool Continuation::read_recorded(const Tensor& next, const Tensor& real) {
 void Continuation::advance(const std::vector<int64_t>& ids, const std::vector<bool>& ended) {
   const torch::NoGradGuard no_grad;
   const Tensor next = index(ids, hidden_.device());
-  Tensor real = torch::ones({next.size(0)}, torch::kBool);
-  for (size_t i = 0; i < ended.size(); ++i) real[static_cast<int64_t>(i)] = !ended[i];
-  const bool read_already = read_recorded(next, real);
+  const bool read_already = read_recorded(next, ended);
   --left_;
   if (read_already) return;
   if (may_outgrow_) {
@@ -116,7 +121,8 @@ void Continuation::advance(const std::vector<int64_t>& ids, const std::vector<bo
   Tokens tokens;
   tokens.ids = next.unsqueeze(1);
   tokens.x = model_.embed(tokens.ids);
-  if (std::find(ended.begin(), ended.end(), true) != ended.end()) tokens.mask = real.unsqueeze(1).to(next.device());
+  if (std::find(ended.begin(), ended.end(), true) != ended.end())
+    tokens.mask = going_on(ended, next.size(0)).unsqueeze(1).to(next.device());
   read(tokens);
 }
 

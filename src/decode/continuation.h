@@ -36,7 +36,7 @@ class Continuation {
 
  private:
   void read(const Tokens& tokens);
-  bool read_recorded(const Tensor& next, const Tensor& real);
+  bool read_recorded(const Tensor& next, const std::vector<bool>& ended);
   void stop_recording();
   void read_in_pieces(const Tokens& tokens);
   void begin_anew(int64_t next);
