@@ -104,6 +104,7 @@ bool Continuation::read_recorded(const Tensor& next, const std::vector<bool>& en
   const auto result = recorded_->step(next, going_on(ended, next.size(0)));
   hidden_ = result.hidden.clone();  // which the next step overwrites
   logits_ = on_cpu(result.logits);
+  if (recorded_->refused()) recorded_.reset();  // and is not tried again
   return true;
 }
 

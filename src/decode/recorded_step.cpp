@@ -1,6 +1,7 @@
 #include "decode/recorded_step.h"
 
 #include <algorithm>
+#include <atomic>
 #include <iostream>
 
 #include "layers/device.h"
@@ -11,8 +12,10 @@ namespace {
 constexpr int64_t kPasses = 2;      // before one is recorded
 constexpr int64_t kLeastRoom = 64;  // tokens
 
-/// Why a pass could not be recorded, which the user may want to know once: the answers stay the same.
+/// Why a pass could not be recorded, which the user may want to know, once: the answers stay the same.
 void warn(const std::exception& problem) {
+  static std::atomic_flag warned;
+  if (warned.test_and_set()) return;
   const std::string reason = problem.what();
   std::cerr << "decoding without CUDA graphs: " << reason.substr(0, reason.find('\n')) << '\n';
 }
@@ -80,8 +83,8 @@ void RecordedStep::pass() {
   settle();
 }
 
-/// What cannot be recorded is done as ever from then on: recording has changed nothing but which tensors stand in the
-/// places of the fixed ones.
+/// What cannot be recorded is done at once: recording has changed nothing but which tensors stand in the places of the
+/// fixed ones.
 void RecordedStep::record() {
   try {
     graph_->record([this] { pass(); });
@@ -100,7 +103,7 @@ RecordedStep::Result RecordedStep::step(const Tensor& ids, const Tensor& real) {
   settle();
   ids_.copy_(ids.unsqueeze(1));
   real_.copy_(real.unsqueeze(1));
-  if (!recorded_ && !refused_ && passes_ == kPasses) record();
+  if (!recorded_ && passes_ == kPasses) record();
   if (recorded_)
     graph_->replay();
   else

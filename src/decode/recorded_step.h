@@ -32,6 +32,8 @@ class RecordedStep {
   /// @param real  R, bool: the rows that go on; the others stay where they are
   Result step(const Tensor& ids, const Tensor& real);
   int64_t rows() const { return ids_.size(0); }
+  /// Whether it could not be recorded: it is of no use from then on.
+  bool refused() const { return refused_; }
 
  private:
   RecordedStep(LanguageModel& model, LanguageState& state, std::unique_ptr<DeviceGraph> graph, int64_t most);

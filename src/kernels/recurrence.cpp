@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <stdexcept>
 
 #include "core/parallel.h"
 #include "kernels/cpu/convolve.h"
@@ -114,6 +115,7 @@ Tensor fused_selective_scan(const Tensor& x, const Tensor& dt, const Tensor& a, 
                             Tensor& state, Tensor* kept) {
   const torch::NoGradGuard no_gradient;
   const Scan scan(x, dt, a, b, c);
+  if (kept && scan.a.size(0) != scan.states) throw std::logic_error("one decay a channel has no gradients");
   const Tensor memory = by_state(state), y = torch::empty(x.sizes(), x.options());
   if (kept) *kept = torch::empty({scan.batch, kept_blocks(scan.length), scan.states, scan.channels}, x.options());
   scan.each_part([&](const Scan::Part& part) {

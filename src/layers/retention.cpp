@@ -67,13 +67,12 @@ Tensor RetentionMixer::parallel(const Heads& h) const {
   return torch::matmul(tap(*this, scores / bound, "weights"), h.v);  // B x heads x L x value
 }
 
-/// As a state space whose steps are all of length one. The sum of decay^n over all tokens so far is that of a geometric
-/// series.
+/// As a state space whose steps are all of length one.
 Tensor RetentionMixer::scanned(const Heads& h) const {
   const auto by_token = [](const Tensor& x) { return x.transpose(1, 2); };
   const Tensor gamma = decay(), v = by_token(h.v);
-  const Tensor place = torch::arange(1, v.size(1) + 1, gamma.options()).unsqueeze(1);
-  const Tensor sum = (1 - torch::pow(gamma, place)) / (1 - gamma);  // L x heads
+  // Of decay^n over all tokens so far, L x heads. No quotient of a series: many heads have decays that round to one.
+  const Tensor sum = torch::pow(gamma, torch::arange(v.size(1), gamma.options()).unsqueeze(1)).cumsum(0);
   const Tensor read = ssd_scan({v, torch::ones({1, 1, 1}, gamma.options()).expand(v.sizes().slice(0, 3)), gamma.log(),
                                 by_token(h.k), by_token(h.q)},
                                {}, options_.chunk)

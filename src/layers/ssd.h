@@ -17,8 +17,8 @@ struct SsdResult {
   torch::Tensor state;  ///< B x heads x P x N, after the last token
 };
 
-/// All tokens, in chunks: inside a chunk as masked linear attention, between chunks by the state. The cost is linear in
-/// L, and the result does not depend on `chunk`.
+/// All tokens, in chunks: inside a chunk as masked linear attention, between chunks by the state; where nothing needs a
+/// gradient, by fused_selective_scan(). The cost is linear in L, and the result does not depend on `chunk`.
 /// @param state  before the first token; undefined: zeros
 SsdResult ssd_scan(const SsdInputs& in, const torch::Tensor& state, int64_t chunk);
 

@@ -37,14 +37,29 @@ TEST(PlainRetention, IsWhatItsFormulaSays) {
   EXPECT_LT(distance(torch::matmul(weights, qkv[2]).transpose(1, 2).flatten(2), taps.at("context")), kNear);
 }
 
-TEST(PlainRetention, ParallelChunkwiseAndRecurrentAreOne) {
-  const torch::NoGradGuard no_grad;
+class PlainRetentionForms : public ::testing::TestWithParam<bool> {};
+
+TEST_P(PlainRetentionForms, ParallelChunkwiseAndRecurrentAreOne) {
+  const torch::AutoGradMode learns(GetParam());  // without, all of them are one kernel
   for (const int64_t length : {1, 4, 9, 16}) {
     const Tensor parallel = drawn("parallel")->forward(sequence(length));
     EXPECT_LT(distance(drawn("recurrent")->forward(sequence(length)), parallel), kNear) << length;
     for (const int64_t chunk : {1, 3, 4, 64})
       EXPECT_LT(distance(drawn("chunkwise", chunk)->forward(sequence(length)), parallel), kNear) << length;
   }
+}
+
+INSTANTIATE_TEST_SUITE_P(WithAndWithoutGradients, PlainRetentionForms, ::testing::Bool());
+
+TEST(Retention, HeadsThatForgetNothingHaveFiniteResults) {
+  const torch::NoGradGuard no_grad;
+  RetentionMixer mixer({.dim = 48, .heads = 24, .chunk = 4});  // the last decays are 1 in float32
+  testing::randomise(mixer);
+  at::manual_seed(8);
+  const Tensor x = torch::randn({1, 9, 48});
+  const Tensor by_kernel = mixer.forward(Tokens{.x = x});
+  const torch::AutoGradMode learns(true);
+  EXPECT_LT(distance(by_kernel, mixer.forward(Tokens{.x = x})), kNear);
 }
 
 TEST(Retention, AScanIsTheMaskedProductOfAllTokens) {
