@@ -7,6 +7,10 @@ find_package(GIF REQUIRED)
 find_package(PkgConfig REQUIRED)
 find_package(OpenMP REQUIRED)
 pkg_check_modules(HWY REQUIRED IMPORTED_TARGET libhwy)
+# On Arm, NEON alone: vectors of SVE have no size, so nothing can hold them, and GCC 12 ends with an internal error where
+# <arm_sve.h> follows a precompiled header.
+target_compile_definitions(PkgConfig::HWY INTERFACE
+                           "$<$<IN_LIST:${CMAKE_SYSTEM_PROCESSOR},aarch64;arm64>:HWY_DISABLED_TARGETS=(HWY_SVE|HWY_SVE2|HWY_SVE_256|HWY_SVE2_128)>")
 find_package(dnnl REQUIRED)
 pkg_check_modules(JPEG REQUIRED IMPORTED_TARGET libjpeg)
 pkg_check_modules(PNG REQUIRED IMPORTED_TARGET libpng)
@@ -34,6 +38,8 @@ target_compile_options(tessera_flags INTERFACE -Wall -Wextra -Wshadow -Wconversi
 target_compile_options(tessera_flags INTERFACE $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict -Wno-stringop-overflow
                                                -Wno-stringop-overread -Wno-array-bounds>)
 target_link_libraries(tessera_flags INTERFACE torch c10 nlohmann_json::nlohmann_json Threads::Threads)
+# Without it, LibTorch's headers give some classes members that the library does not know.
+target_compile_definitions(tessera_flags INTERFACE $<$<NOT:$<CONFIG:Release>>:NDEBUG>)
 # Debian's own LibTorch has no CUDA; see docs/architecture.md, "Devices".
 if(TARGET torch_cuda)
   set(torch_has_cuda ON)

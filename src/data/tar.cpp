@@ -167,10 +167,9 @@ std::string TarWalker::read() {
 std::vector<TarEntry> index_tar(std::string_view tar, const std::string& where) {
   size_t at = 0;
   const auto read = [&](char* buffer, size_t count) {
-    count = std::min(count, tar.size() - at);
-    std::memcpy(buffer, tar.data() + at, count);
-    at += count;
-    return count;
+    const size_t copied = tar.copy(buffer, count, at);
+    at += copied;
+    return copied;
   };
   const auto skip = [&](uint64_t count) {
     if (count > tar.size() - at) return false;

@@ -27,8 +27,15 @@ int64_t product(const c10::IValue& left, const c10::IValue& right) {
   return 2 * left.toTensor().numel() * right.toTensor().size(-1);
 }
 
+/// Of an operation that has begun: what each number of its result takes.
+struct EachTakes : at::ObserverContext {
+  explicit EachTakes(int64_t count) : flops_of_each(count) {}
+  int64_t flops_of_each;
+};
+
 /// Counts the operations that other operations come down to; counting "linear" and "matmul" too would count twice.
-void count_operation(const at::RecordFunction& operation, at::ObserverContext*) {
+/// The inputs are there when an operation begins, and no longer when it ends.
+std::unique_ptr<at::ObserverContext> count_by_inputs(const at::RecordFunction& operation) {
   const std::string_view name = operation.name();
   const auto inputs = operation.inputs();
   if (name == "aten::mm" || name == "aten::bmm") {
@@ -37,8 +44,13 @@ void count_operation(const at::RecordFunction& operation, at::ObserverContext*) 
     flops += product(inputs[1], inputs[2]);
   } else if (name == "aten::convolution") {
     const Tensor weight = inputs[1].toTensor();
-    flops += 2 * operation.outputs()[0].toTensor().numel() * (weight.numel() / weight.size(0));
+    return std::make_unique<EachTakes>(2 * weight.numel() / weight.size(0));
   }
+  return nullptr;
+}
+
+void count_by_outputs(const at::RecordFunction& operation, at::ObserverContext* begun) {
+  if (begun) flops += static_cast<EachTakes*>(begun)->flops_of_each * operation.outputs()[0].toTensor().numel();
 }
 
 /// How far the process grows while `work` runs.
@@ -125,12 +137,10 @@ Json to_json(const ForwardCost& cost) {
 }
 
 int64_t count_flops(const std::function<void()>& work) {
-  const auto handle = at::addThreadLocalCallback(
-      at::RecordFunctionCallback(
-          [](const at::RecordFunction&) -> std::unique_ptr<at::ObserverContext> { return nullptr; }, count_operation)
-          .needsInputs(true)
-          .needsOutputs(true)
-          .scopes({at::RecordScope::FUNCTION}));
+  const auto handle = at::addThreadLocalCallback(at::RecordFunctionCallback(count_by_inputs, count_by_outputs)
+                                                     .needsInputs(true)
+                                                     .needsOutputs(true)
+                                                     .scopes({at::RecordScope::FUNCTION}));
   flops = 0;
   const int64_t before = kernel_flops();
   try {

@@ -24,8 +24,8 @@ using NamedTensors = std::vector<std::pair<std::string, torch::Tensor>>;
 using Checkpoints = CheckpointFolder;
 
 bool same_bytes(const torch::Tensor& a, const torch::Tensor& b) {
-  return a.scalar_type() == b.scalar_type() && a.sizes() == b.sizes() &&
-         std::memcmp(a.data_ptr(), b.contiguous().data_ptr(), static_cast<size_t>(a.numel()) * a.element_size()) == 0;
+  if (a.scalar_type() != b.scalar_type() || a.sizes() != b.sizes()) return false;
+  return a.numel() == 0 || std::memcmp(a.data_ptr(), b.contiguous().data_ptr(), a.nbytes()) == 0;
 }
 
 /// Every dtype, with a scalar, an empty tensor and a strided view among them.
