@@ -115,12 +115,14 @@ std::vector<MemoryRange> WeightLoader::pages(const std::string& part) const {
   const auto found = of_part_.find(part);
   if (found == of_part_.end()) return all;
   for (const std::string& path : found->second)
-    for (const Source& source : sources_.at(path)) {
-      const TensorInfo& info = checkpoint_.tensors().at(source.name);
-      const bool is_mapped = info.begin % c10::elementSize(info.dtype) == 0;  // else it is a copy
-      if (is_mapped) all.emplace_back(checkpoint_.tensor(source.name).data_ptr(), info.bytes);
-    }
+    for (const Source& source : sources_.at(path)) all.push_back(pages_of(source));
   return all;
+}
+
+MemoryRange WeightLoader::pages_of(const Source& source) const {
+  const TensorInfo& info = checkpoint_.tensors().at(source.name);
+  const bool is_mapped = info.begin % c10::elementSize(info.dtype) == 0;  // else it is a copy
+  return {checkpoint_.tensor(source.name).data_ptr(), is_mapped ? info.bytes : 0};
 }
 
 void WeightLoader::fill_tensor(const std::string& path) {
@@ -140,7 +142,9 @@ void WeightLoader::fill_from(const Source& source, Tensor& target, bool is_first
   Tensor part = module_part(target, source.place);
   const Tensor numbers = fitted(source, target);
   const bool mappable = source.place.parts == 1 && type == target.scalar_type() && numbers.is_contiguous();
-  mappable ? target.set_data(numbers) : void(part.copy_(numbers));
+  if (mappable) return target.set_data(numbers);
+  part.copy_(numbers);
+  give_back_pages(pages_of(source));
 }
 
 /// A second name of the same tensor: tied weights stored twice must be equal.
@@ -149,6 +153,7 @@ void WeightLoader::compare(const Source& source, const Tensor& target) const {
   if (!torch::equal(module_part(target, source.place), numbers.to(target.scalar_type())))
     throw Error("tensor '" + source.name + "' differs from the tensor that it is tied to", checkpoint_.path().string(),
                 "untied copies are not supported by this model");
+  give_back_pages(pages_of(source));
 }
 
 Tensor WeightLoader::fitted(const Source& source, const Tensor& target) const {

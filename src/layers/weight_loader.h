@@ -36,6 +36,8 @@ class WeightLoader {
     Place place;
   };
 
+  /// Of a source in the mapped file; empty where it was not mapped.
+  MemoryRange pages_of(const Source& source) const;
   void plan();
   [[noreturn]] void refuse_unknown(const std::vector<std::string>& unknown) const;
   void refuse_missing() const;
