@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
+#include "core/freed_memory.h"
 #include "core/threads.h"
 
 namespace tessera::bench {
@@ -68,6 +69,7 @@ int run(int argc, char** argv) {
     }
   }
   use_threads();
+  keep_freed_memory();  // as the program does
   if (form == Form::kMarkdown)
     std::printf("| what | this | | compared with | | ratio |\n| --- | --- | ---: | --- | ---: | ---: |\n");
   if (form == Form::kTable)

@@ -8,6 +8,7 @@
 #include "../bench.h"
 #include "../machine.h"
 #include "core/error.h"
+#include "core/freed_memory.h"
 #include "core/threads.h"
 #include "rows.h"
 
@@ -57,6 +58,7 @@ void answer_all(const Rows& rows, const nlohmann::json& ready) {
 
 void serve(const nlohmann::json& settings) {
   use_threads(settings.at("threads"));
+  keep_freed_memory();  // as the program does
   const bool training = settings.value("training", false);
   const torch::AutoGradMode gradients(training);
   const std::string purpose = settings.value("purpose", "");

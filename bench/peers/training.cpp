@@ -3,7 +3,6 @@
 
 #include "../bench.h"
 #include "core/compat.h"
-#include "core/freed_memory.h"
 #include "encoders/classifier.h"
 #include "language/language_model.h"
 #include "rows.h"
@@ -21,7 +20,6 @@ class Training {
         inputs_(load_inputs(settings)),
         type_(settings.at("precision") == "bfloat16" ? torch::kBFloat16 : torch::kFloat32),
         optimizer_(parameters_of(*loaded_.module), {.learning_rate = 1e-4}) {
-    keep_freed_memory();  // as the trainer does
     loaded_.module->train();
   }
 

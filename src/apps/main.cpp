@@ -6,6 +6,7 @@
 
 #include "apps/verbs.h"
 #include "core/error.h"
+#include "core/freed_memory.h"
 #include "core/progress.h"
 #include "core/threads.h"
 
@@ -46,6 +47,7 @@ int run(int argc, char** argv) {
     return status == 0 ? 0 : kUserMistake;
   }
   use_threads(thread_count);
+  keep_freed_memory();
   return chosen ? chosen() : 0;
 }
 

@@ -38,6 +38,10 @@ void enforce_memory_limit(int64_t weights);
 /// nobody has touched before.
 void renew_memory_plan();
 
+/// Counts memory of a tensor that LibTorch's allocator knows nothing of. @param bytes  below 0: it is given back
+/// @throws OutOfMemory
+void count_tensor_memory(int64_t bytes);
+
 /// How many bytes tensors may take beside those that live; as much as there is where there is no limit.
 int64_t memory_room();
 

@@ -12,7 +12,7 @@ int64_t peak_resident_bytes();
 /// The peak is what is held now. @return false where the system has no such thing
 bool forget_peak();
 
-/// Gives memory that was freed back to the system, unless it is to be kept (freed_memory.h).
+/// Gives memory that was freed back to the system, also where it was to be kept (freed_memory.h).
 void give_back_freed_memory();
 
 }  // namespace tessera

@@ -1,5 +1,7 @@
 #include "kernels/panels.h"
 
+#include "core/huge_pages.h"
+
 namespace tessera {
 
 using torch::Tensor;
@@ -18,7 +20,7 @@ Tensor to_panels(const Tensor& weight) {
 Tensor to_panels(const Tensor& weight, int64_t inputs) {
   const int64_t outputs = weight.size(0), panels = (outputs + kPanel - 1) / kPanel;
   const int64_t group = inputs_together(weight.scalar_type()), more = inputs - weight.size(1);
-  const Tensor all = torch::empty({panels, inputs / group, kPanel, group}, weight.options());
+  const Tensor all = empty_in_huge_pages({panels, inputs / group, kPanel, group}, weight.scalar_type());
   by_slices(outputs, [&](int64_t first, int64_t count) {
     const int64_t part = (count + kPanel - 1) / kPanel;
     const Tensor rows = torch::constant_pad_nd(weight.narrow(0, first, count), {0, more, 0, part * kPanel - count});

@@ -1,6 +1,7 @@
 #include "kernels/quantised.h"
 
 #include "core/file_pages.h"
+#include "core/huge_pages.h"
 #include "kernels/panels.h"
 
 namespace tessera {
@@ -60,7 +61,7 @@ Tensor dequantised(const Quantised& quantised) {
 
 Tensor to_int4_panels(const Tensor& numbers) {
   const int64_t outputs = numbers.size(0), inputs = numbers.size(1), panels = (outputs + kPanel - 1) / kPanel;
-  const Tensor all = torch::empty({panels, inputs / 8, kPanel, 4}, torch::kUInt8);
+  const Tensor all = empty_in_huge_pages({panels, inputs / 8, kPanel, 4}, torch::kUInt8);
   by_slices(outputs, [&](int64_t first, int64_t count) {
     const int64_t part = (count + kPanel - 1) / kPanel;
     const Tensor filled = torch::constant_pad_nd(numbers.narrow(0, first, count), {0, 0, 0, part * kPanel - count});

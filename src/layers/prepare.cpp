@@ -118,6 +118,7 @@ std::vector<PreparedPart> prepare_parts(Module& model, Precision precision, cons
     progress.step(1, parts[i].path);
   }
   if (loader) loader->fill_rest();
+  give_back_freed_memory();
   for (const auto& [path, tensor] : named_tensors(model)) widen(tensor, narrow);
   return parts;
 }

@@ -36,6 +36,10 @@ HWY_INLINE void by_parts(int64_t channels, const Work& work) {
 struct Mean {
   Vector values, weights, scale;
 
+  // Written out, since those that the compiler makes are not for the instruction set.
+  HWY_INLINE Mean() {}
+  HWY_INLINE Mean(Vector values_, Vector weights_, Vector scale_) : values(values_), weights(weights_), scale(scale_) {}
+
   /// With another value, of weight exp(key).
   HWY_INLINE Mean with(Vector value, Vector key) const {
     const Vector apart = hn::Sub(key, scale), smaller = exponential(hn::Neg(hn::Abs(apart)));
