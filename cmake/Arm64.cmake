@@ -1,0 +1,18 @@
+# Compiles for 64-bit Arm on another machine, against packages unpacked in TESSERA_ARM64_ROOT (scripts/check-arm64).
+set(CMAKE_SYSTEM_NAME Linux)
+set(CMAKE_SYSTEM_PROCESSOR aarch64)
+set(CMAKE_LIBRARY_ARCHITECTURE aarch64-linux-gnu)
+set(CMAKE_CXX_COMPILER aarch64-linux-gnu-g++)
+set(CMAKE_C_COMPILER aarch64-linux-gnu-gcc)
+list(APPEND CMAKE_TRY_COMPILE_PLATFORM_VARIABLES TESSERA_ARM64_ROOT)
+set(CMAKE_SYSROOT ${TESSERA_ARM64_ROOT})
+# LibTorch's BLAS is the system's choice, which nobody made in unpacked packages.
+set(blas ${TESSERA_ARM64_ROOT}/usr/lib/aarch64-linux-gnu/openblas-openmp)
+foreach(kind EXE SHARED MODULE)
+  set(CMAKE_${kind}_LINKER_FLAGS_INIT -Wl,-rpath-link,${blas})
+endforeach()
+set(CMAKE_FIND_ROOT_PATH ${TESSERA_ARM64_ROOT})
+set(CMAKE_FIND_ROOT_PATH_MODE_PROGRAM NEVER)
+set(CMAKE_FIND_ROOT_PATH_MODE_LIBRARY ONLY)
+set(CMAKE_FIND_ROOT_PATH_MODE_INCLUDE ONLY)
+set(CMAKE_FIND_ROOT_PATH_MODE_PACKAGE ONLY)
