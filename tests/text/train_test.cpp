@@ -11,9 +11,9 @@
 namespace tessera {
 namespace {
 
-// The address sanitizer allows no library with a private scope, which the trainer needs.
-#ifdef __SANITIZE_ADDRESS__
-#define REQUIRE_TRAINER() GTEST_SKIP() << "the SentencePiece library needs a build without the address sanitizer"
+// Sanitizers allow no library with a private scope, which the trainer needs.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define REQUIRE_TRAINER() GTEST_SKIP() << "the SentencePiece library needs a build without sanitizers"
 #else
 #define REQUIRE_TRAINER()
 #endif
